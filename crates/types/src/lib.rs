@@ -1,0 +1,21 @@
+//! Values that more than one service speaks of: money, postal addresses, instants, ids. Each is valid by construction.
+//!
+//! No transport, storage or framework type lives here; a type that only one service needs stays in that service.
+
+mod address;
+mod currency;
+mod instant;
+mod money;
+mod text;
+
+pub use address::{AddressError, PostalAddress, RawAddress};
+pub use currency::{Currency, UnknownCurrency};
+pub use instant::Instant;
+pub use money::{Money, MoneyError};
+pub use text::{Text, TextError};
+pub use uuid::Uuid;
+
+/// A new id: UUIDv7 (RFC 9562), so that ids sort by the time they were made.
+pub fn new_id() -> Uuid {
+    Uuid::now_v7()
+}
