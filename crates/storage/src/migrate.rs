@@ -1,0 +1,146 @@
+//! Migrations, and which binaries may run on which schema.
+//!
+//! A database stores the schema it has and the oldest binary that schema still serves; a binary knows the range it works
+//! with. `up` only expands, so that binaries of the release before go on running; `contract` ends that, and is the point
+//! of no return. `serve` only checks: it never asks sea-orm-migration, which fails on a migration that a newer binary
+//! left behind.
+
+use std::cmp;
+
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection,
+    sea_query::{Alias, Expr, ExprTrait as _, OnConflict, Query, Table},
+};
+use sea_orm_migration::{MigratorTrait, prelude::ColumnDef};
+
+use crate::{Database, StorageError};
+
+const TABLE: &str = "schema_info";
+/// The table has one row.
+const ROW: i32 = 1;
+
+/// The schemas a binary works with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SchemaRange {
+    /// The oldest schema this binary can serve from.
+    pub oldest_ok: i32,
+    /// The schema this binary's migrations make.
+    pub newest: i32,
+}
+
+/// What a database says of its schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SchemaStatus {
+    /// The schema it has.
+    pub schema_version: i32,
+    /// The oldest binary (by its `newest`) that the schema still serves.
+    pub compatible_from: i32,
+}
+
+impl SchemaRange {
+    /// Whether this binary may serve from a database.
+    pub fn check(self, status: SchemaStatus) -> Result<(), StorageError> {
+        let advice = if status.schema_version < self.oldest_ok {
+            "run this version's `migrate up`"
+        } else if status.compatible_from > self.newest {
+            "run a newer version: the database can't go back"
+        } else {
+            return Ok(());
+        };
+        Err(StorageError::Incompatible {
+            schema_version: status.schema_version,
+            compatible_from: status.compatible_from,
+            oldest_ok: self.oldest_ok,
+            newest: self.newest,
+            advice,
+        })
+    }
+}
+
+/// Applies the migrations the database lacks. Repeating it, also after a crash half-way, is harmless; a database that is
+/// further already stays as it is.
+pub async fn up<M: MigratorTrait>(database: &Database, range: SchemaRange) -> Result<SchemaStatus, StorageError> {
+    let connection = database.writing();
+    create_table(connection).await?;
+    let found = stored(connection).await?;
+    if let Some(found) = found {
+        // An older schema is what this is for; only one that left this binary behind is refused.
+        range.check(SchemaStatus { schema_version: cmp::max(found.schema_version, range.oldest_ok), ..found })?;
+        if found.schema_version >= range.newest {
+            return Ok(found);
+        }
+    }
+    M::up(connection, None).await?;
+    let status = SchemaStatus {
+        schema_version: range.newest,
+        // A new database has no past to be compatible with.
+        compatible_from: found.map_or(range.newest, |found| found.compatible_from),
+    };
+    store(connection, status).await?;
+    Ok(status)
+}
+
+/// Ends the compatibility with binaries older than this one. They don't start on the database again.
+pub async fn contract(database: &Database, range: SchemaRange) -> Result<SchemaStatus, StorageError> {
+    let connection = database.writing();
+    let found = status(connection).await?;
+    SchemaRange { oldest_ok: range.newest, ..range }.check(found)?;
+    let contracted = SchemaStatus { compatible_from: cmp::max(found.compatible_from, range.newest), ..found };
+    store(connection, contracted).await?;
+    Ok(contracted)
+}
+
+/// What the database says of its schema; [`StorageError::NotMigrated`] when it has none.
+pub async fn status(connection: &DatabaseConnection) -> Result<SchemaStatus, StorageError> {
+    let exists = Query::select()
+        .expr(Expr::val(1))
+        .from("sqlite_master")
+        .and_where(Expr::col("type").eq("table"))
+        .and_where(Expr::col("name").eq(TABLE))
+        .to_owned();
+    if connection.query_one(&exists).await?.is_none() {
+        return Err(StorageError::NotMigrated);
+    }
+    stored(connection).await?.ok_or(StorageError::NotMigrated)
+}
+
+/// Whether this binary may serve from the database.
+pub async fn check(database: &Database, range: SchemaRange) -> Result<(), StorageError> {
+    range.check(status(database.reader()).await?)
+}
+
+async fn create_table(connection: &DatabaseConnection) -> Result<(), StorageError> {
+    let table = Table::create()
+        .table(TABLE)
+        .if_not_exists()
+        .col(ColumnDef::new(Alias::new("id")).integer().not_null().primary_key())
+        .col(ColumnDef::new(Alias::new("schema_version")).integer().not_null())
+        .col(ColumnDef::new(Alias::new("compatible_from")).integer().not_null())
+        .to_owned();
+    connection.execute(&table).await?;
+    Ok(())
+}
+
+async fn stored(connection: &DatabaseConnection) -> Result<Option<SchemaStatus>, StorageError> {
+    let query = Query::select()
+        .columns(["schema_version", "compatible_from"])
+        .from(TABLE)
+        .and_where(Expr::col("id").eq(ROW))
+        .to_owned();
+    let Some(row) = connection.query_one(&query).await? else { return Ok(None) };
+    Ok(Some(SchemaStatus {
+        schema_version: row.try_get("", "schema_version")?,
+        compatible_from: row.try_get("", "compatible_from")?,
+    }))
+}
+
+async fn store(connection: &DatabaseConnection, status: SchemaStatus) -> Result<(), StorageError> {
+    let upsert = Query::insert()
+        .into_table(TABLE)
+        .columns(["id", "schema_version", "compatible_from"])
+        .values_panic([ROW.into(), status.schema_version.into(), status.compatible_from.into()])
+        .on_conflict(OnConflict::column("id").update_columns(["schema_version", "compatible_from"]).to_owned())
+        .to_owned();
+    connection.execute(&upsert).await?;
+    Ok(())
+}
