@@ -49,3 +49,12 @@ pub use generated::shop::{order::v1 as order, product::v1 as product, types::v1 
 
 /// The encoded `FileDescriptorSet` of every package, imports and custom options included.
 pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor.binpb"));
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_committed_descriptor_set_is_the_present_one() {
+        let committed = include_bytes!("../descriptor.binpb");
+        assert!(committed == super::DESCRIPTOR_SET, "proto/descriptor.binpb is stale: run `make generate` and commit it");
+    }
+}

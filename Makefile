@@ -1,0 +1,56 @@
+# Everything a person types. `make help` lists it; each target prepares what it needs.
+
+# Build output stays outside the checkout, so that a fresh clone does not rebuild the world.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/shop
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+BUF_VERSION := 1.75.0
+BUF := $(CACHE)/buf-$(BUF_VERSION)/node_modules/.bin/buf
+DENY_VERSION := 0.20.2
+DENY := $(CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run release test lint buf-lint deny doc generate ci
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: ## Check for what the build needs, and install it on Debian (says what)
+	@./setup
+
+run: setup ## A whole shop on http://127.0.0.1:8080, data in ./shop-data (arguments: make run ARGS="--no-demo")
+	@cargo run --quiet --package shop-standalone --bin shop -- up $(ARGS)
+
+release: setup ## The same binaries, optimised, in $$CARGO_TARGET_DIR/release
+	cargo build --release --workspace --bins
+
+test: setup ## Every test: unit, services over gRPC, the whole over HTTP, crashes
+	cargo test --workspace --all-features
+
+lint: setup ## Formatting, clippy with warnings denied, the contracts
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --all-features -- --deny warnings
+	$(MAKE) --no-print-directory buf-lint
+
+buf-lint: $(BUF)
+	cd proto && $(BUF) lint && $(BUF) format --diff --exit-code
+
+deny: $(DENY) ## Licences, sources and duplicates of the dependencies
+	$(DENY) check licenses bans sources
+
+doc: ## The code's documentation, warnings denied
+	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --all-features
+
+generate: setup ## Renew every committed artefact that is generated
+	cargo run --quiet --package shop-gateway -- openapi > services/gateway/openapi.json.new
+	mv services/gateway/openapi.json.new services/gateway/openapi.json
+	cargo build --quiet --package shop-proto
+	cp "$$(ls -t $(CARGO_TARGET_DIR)/debug/build/shop-proto-*/out/descriptor.binpb | head -n 1)" proto/descriptor.binpb
+
+ci: ## What .ci/run does
+	./.ci/run
+
+$(BUF):
+	npm install --silent --no-audit --no-fund --prefix $(CACHE)/buf-$(BUF_VERSION) @bufbuild/buf@$(BUF_VERSION)
+
+$(DENY):
+	cargo install --quiet --locked --no-default-features --root $(CACHE)/cargo-deny-$(DENY_VERSION) cargo-deny@$(DENY_VERSION)
