@@ -1,1 +1,32 @@
-//! shop-server.
+//! What every process of the shop is started with: command line, telemetry, the gRPC and HTTP harness, probes and
+//! metrics on the admin port, deadlines, trace propagation, and the order in which a process leaves.
+//!
+//! No business rule and no identity lives here: the access layer is handed in by the service.
+
+mod admin;
+mod cli;
+mod connections;
+pub mod deadline;
+mod duration;
+mod grpc;
+mod http;
+mod listener;
+mod options;
+pub mod propagation;
+mod readiness;
+mod run;
+mod running;
+mod shutdown;
+mod telemetry;
+
+pub use cli::{UsageError, parse, try_parse_from};
+pub use duration::parse_duration;
+pub use grpc::GrpcServer;
+pub use http::{HttpServer, ObserveHttp};
+pub use listener::ServerError;
+pub use options::ServerOptions;
+pub use readiness::{Gate, Readiness};
+pub use run::run;
+pub use running::{Addresses, Running};
+pub use shutdown::Shutdown;
+pub use telemetry::{LogFormat, Telemetry, TelemetryError, TelemetryOptions, install as install_telemetry};

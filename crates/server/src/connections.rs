@@ -1,0 +1,189 @@
+//! Accepting connections and serving HTTP on them, bounded at every level, and ending them in order.
+//!
+//! tonic's own server can't cut connections that outlive the drain, nor bound how many there are; this loop serves the
+//! gRPC, HTTP and admin ports alike.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::{body::Incoming, service::Service};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use tokio::{net::TcpStream, sync::Semaphore};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{connections::idle::IdleTimeout, listener::Listener};
+
+mod idle;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Builder = auto::Builder<TokioExecutor>;
+
+/// Connections at once. A connection is a descriptor and some 10 KiB; containers get 1 Mi descriptors, shells often 1,024,
+/// where the accept loop waits for descriptors to come back. More wait in the system's backlog.
+const MAX_CONNECTIONS: usize = 10_000;
+/// Pause after the system refused to hand over a connection (out of descriptors or memory): others must end first.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// A connection without a byte either way for this long is dropped: three missed HTTP/2 pings, or a client that keeps an
+/// HTTP/1 connection for nothing.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Time for a whole HTTP/1 request head to arrive: against clients that send it a byte at a time.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Header fields in an HTTP/1 request; browsers send about 20.
+const MAX_HEADERS: usize = 100;
+/// Bytes of a request's header fields: a token is under 1 KiB, gRPC details under 8 KiB.
+const MAX_HEADER_BYTES: u32 = 16 * 1024;
+/// hyper's least buffer is 8 KiB; a head larger than the buffer is refused with 431.
+const HTTP1_BUFFER_BYTES: usize = 16 * 1024;
+/// Requests at once on one HTTP/2 connection. A pool opens several connections, so this bounds memory, not use.
+const MAX_STREAMS: u32 = 256;
+/// Streams that the peer opened and reset before we took them: the bound against rapid reset (CVE-2023-44487).
+const MAX_PENDING_RESETS: usize = 20;
+/// How often a quiet HTTP/2 peer is asked whether it is there.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+/// And how long it may take to say so.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// Flow-control windows: one largest message fits a stream without waiting for the peer.
+const STREAM_WINDOW: u32 = 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
+/// What is buffered for a peer that reads slowly, a stream.
+const MAX_SEND_BUFFER: usize = 256 * 1024;
+
+/// HTTP/1 and HTTP/2 within the limits above.
+pub(crate) fn http() -> Builder {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(HTTP1_BUFFER_BYTES);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+        .max_header_list_size(MAX_HEADER_BYTES)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(MAX_SEND_BUFFER)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT);
+    builder
+}
+
+/// HTTP/2 alone, which is what gRPC speaks.
+pub(crate) fn grpc() -> Builder {
+    http().http2_only()
+}
+
+/// When to stop: at `stop` the listener closes and connections finish what they have; `bound` later they are cut.
+#[derive(Debug, Clone)]
+pub(crate) struct Drain {
+    pub(crate) stop: CancellationToken,
+    pub(crate) bound: Duration,
+}
+
+/// Serves until `drain.stop`, then returns when every connection has ended.
+pub(crate) async fn serve<S, B>(
+    name: &'static str,
+    listener: Listener,
+    builder: Builder,
+    service_for: impl Fn(SocketAddr) -> S,
+    drain: Drain,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>> + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let builder = Arc::new(builder);
+    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let connections = TaskTracker::new();
+    let cut = CancellationToken::new();
+    let Listener { tcp, .. } = listener;
+    loop {
+        let accepted = async {
+            // The semaphore is never closed.
+            let slot = Arc::clone(&slots).acquire_owned().await.ok();
+            (slot, tcp.accept().await)
+        };
+        let (slot, accepted) = tokio::select! {
+            biased;
+            () = drain.stop.cancelled() => break,
+            accepted = accepted => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let connection =
+                    connection(stream, Arc::clone(&builder), service_for(peer), drain.stop.clone(), cut.clone());
+                connections.spawn(async move {
+                    connection.await;
+                    drop(slot);
+                });
+            }
+            Err(error) if is_peer_failure(&error) => {}
+            Err(error) => {
+                tracing::warn!(server.name = name, error = %error, "can't accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(tcp);
+    connections.close();
+    if tokio::time::timeout(drain.bound, connections.wait()).await.is_err() {
+        tracing::warn!(
+            server.name = name,
+            server.connections = connections.len(),
+            "cut the connections that did not finish in time"
+        );
+        cut.cancel();
+        connections.wait().await;
+    }
+}
+
+async fn connection<S, B>(
+    stream: TcpStream,
+    builder: Arc<Builder>,
+    service: S,
+    stop: CancellationToken,
+    cut: CancellationToken,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>> + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    // Without it a small answer waits for the acknowledgement of the one before. It can only fail on a dead socket.
+    let _ = stream.set_nodelay(true);
+    let io = TokioIo::new(IdleTimeout::new(stream, IDLE_TIMEOUT));
+    let mut connection = std::pin::pin!(builder.serve_connection(io, service));
+    let finished = async {
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(error = %error, "a connection ended badly");
+        }
+    };
+    tokio::select! {
+        () = finished => {}
+        () = cut.cancelled() => {}
+    }
+}
+
+/// The peer was gone before its connection was taken; the next one is not affected.
+fn is_peer_failure(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}

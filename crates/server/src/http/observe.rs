@@ -1,0 +1,197 @@
+//! Span and metrics for HTTP requests, by route template.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Instant,
+};
+
+use axum::extract::MatchedPath;
+use http::{Method, Request, Response, StatusCode};
+use opentelemetry::{KeyValue, StringValue, global, metrics::Histogram};
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+use tracing::{Instrument as _, Span, instrument::Instrumented};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
+use crate::{propagation, telemetry::metrics::DURATION_BUCKETS};
+
+/// The label of requests that no route matched: their paths are the client's to choose.
+const UNMATCHED: &str = "unmatched";
+
+/// A layer for [`axum::Router::layer`], outermost: there the route is known. A request gets a span that continues the
+/// client's trace, and a duration by method, route template and status.
+#[derive(Debug, Clone)]
+pub struct ObserveHttp {
+    instruments: Arc<Instruments>,
+}
+
+#[derive(Debug)]
+struct Instruments {
+    duration: Histogram<f64>,
+    in_flight: Arc<AtomicI64>,
+}
+
+impl ObserveHttp {
+    /// The instruments of the server of this name.
+    pub fn new(server: &'static str) -> Self {
+        let meter = global::meter("shop");
+        let duration = meter
+            .f64_histogram("http.server.request.duration")
+            .with_unit("s")
+            .with_description("Time from a request's head to the head of its answer")
+            .with_boundaries(DURATION_BUCKETS.to_vec())
+            .build();
+        let in_flight = Arc::new(AtomicI64::new(0));
+        let observed = Arc::clone(&in_flight);
+        meter
+            .i64_observable_up_down_counter("http.server.active_requests")
+            .with_description("Requests begun and not answered")
+            .with_callback(move |observer| {
+                observer.observe(observed.load(Ordering::Relaxed), &[KeyValue::new("server", server)]);
+            })
+            .build();
+        Self { instruments: Arc::new(Instruments { duration, in_flight }) }
+    }
+}
+
+impl<S> Layer<S> for ObserveHttp {
+    type Service = ObservedHttp<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        ObservedHttp { inner, instruments: Arc::clone(&self.instruments) }
+    }
+}
+
+/// What [`ObserveHttp`] makes of a service.
+#[derive(Debug, Clone)]
+pub struct ObservedHttp<S> {
+    inner: S,
+    instruments: Arc<Instruments>,
+}
+
+impl<S, B, R> Service<Request<B>> for ObservedHttp<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+{
+    type Response = Response<R>;
+    type Error = S::Error;
+    type Future = ObservedFuture<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let method = method_name(request.method());
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        let route_name = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
+        let span = tracing::info_span!(
+            "http",
+            otel.name = format!("{method} {route_name}"),
+            otel.kind = "server",
+            otel.status_code = tracing::field::Empty,
+            http.request.method = method,
+            http.route = route_name,
+            http.response.status_code = tracing::field::Empty,
+        );
+        if let Some(parent) = propagation::extract_remote(request.headers()) {
+            // It fails only where no telemetry is installed.
+            let _ = span.set_parent(parent);
+        }
+        self.instruments.in_flight.fetch_add(1, Ordering::Relaxed);
+        let observation = Observation {
+            instruments: Arc::clone(&self.instruments),
+            method,
+            route,
+            span: span.clone(),
+            started: Instant::now(),
+            status: None,
+        };
+        // The call itself may already log or speak to others, so it too is inside the span.
+        let future = span.in_scope(|| self.inner.call(request));
+        ObservedFuture { future: future.instrument(span), observation }
+    }
+}
+
+pin_project! {
+    /// The future of [`ObservedHttp`].
+    #[derive(Debug)]
+    pub struct ObservedFuture<F> {
+        #[pin]
+        future: Instrumented<F>,
+        observation: Observation,
+    }
+}
+
+impl<F, R, E> Future for ObservedFuture<F>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let output = ready!(this.future.poll(context));
+        this.observation.status = output.as_ref().ok().map(Response::status);
+        Poll::Ready(output)
+    }
+}
+
+/// One request. Dropped without a status it was given up by its client, which gets 499 as nginx has it.
+#[derive(Debug)]
+struct Observation {
+    instruments: Arc<Instruments>,
+    method: &'static str,
+    route: Option<MatchedPath>,
+    span: Span,
+    started: Instant,
+    status: Option<StatusCode>,
+}
+
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+impl Drop for Observation {
+    fn drop(&mut self) {
+        let status = self.status.map_or(CLIENT_CLOSED_REQUEST, |status| status.as_u16());
+        self.instruments.in_flight.fetch_sub(1, Ordering::Relaxed);
+        let route = match &self.route {
+            Some(route) => StringValue::from(route.as_str().to_owned()),
+            None => StringValue::from(UNMATCHED),
+        };
+        self.instruments.duration.record(
+            self.started.elapsed().as_secs_f64(),
+            &[
+                KeyValue::new("http.request.method", self.method),
+                KeyValue::new("http.route", route),
+                KeyValue::new("http.response.status_code", i64::from(status)),
+            ],
+        );
+        self.span.record("http.response.status_code", status);
+        if status >= 500 {
+            self.span.record("otel.status_code", "ERROR");
+        }
+    }
+}
+
+/// The methods of RFC 9110 and PATCH; others share a label, since a client can make up any.
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        Method::TRACE => "TRACE",
+        Method::CONNECT => "CONNECT",
+        _ => "_OTHER",
+    }
+}

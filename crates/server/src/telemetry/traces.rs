@@ -1,0 +1,101 @@
+//! Spans: a trace id in every request always, recording and OTLP export only where an endpoint is configured.
+
+use std::time::Duration;
+
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
+use opentelemetry_sdk::trace::{
+    BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider, SpanLimits, TracerProviderBuilder,
+};
+use tracing::{Level, Subscriber, level_filters::LevelFilter};
+use tracing_subscriber::{
+    Layer,
+    filter::{FilterExt as _, filter_fn},
+    registry::LookupSpan,
+};
+
+use super::{TelemetryError, resource};
+
+/// Spans waiting for export: some 2 MiB. More are dropped, requests never wait for them.
+const MAX_QUEUE: usize = 2048;
+/// Spans in one export: the protocol's messages stay under the usual 4 MiB.
+const MAX_BATCH: usize = 512;
+/// How long a span waits for others to travel with.
+const BATCH_DELAY: Duration = Duration::from_secs(2);
+/// One export; a collector that needs longer is overloaded.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
+/// What is left to send when the process leaves gets this long (design: flush within two seconds).
+const FLUSH_BOUND: Duration = Duration::from_secs(2);
+/// Attributes and events of a span: ours have about ten, so more is a bug that must not grow memory.
+const MAX_PER_SPAN: u32 = 32;
+
+/// The process's tracer provider.
+#[derive(Debug, Clone)]
+pub(super) struct Traces {
+    provider: SdkTracerProvider,
+}
+
+impl Traces {
+    pub(super) fn new(name: &'static str, endpoint: Option<String>, ratio: f64) -> Result<Self, TelemetryError> {
+        let limits = SpanLimits {
+            max_events_per_span: MAX_PER_SPAN,
+            max_attributes_per_span: MAX_PER_SPAN,
+            max_links_per_span: MAX_PER_SPAN,
+            ..SpanLimits::default()
+        };
+        let builder = SdkTracerProvider::builder().with_resource(resource(name)).with_span_limits(limits);
+        let builder = match endpoint {
+            None => builder.with_sampler(Sampler::AlwaysOff),
+            Some(endpoint) => exporting(builder, endpoint, ratio)?,
+        };
+        Ok(Self { provider: builder.build() })
+    }
+
+    /// Makes spans of ours into OpenTelemetry's. Only warnings and errors become events of a span: every log line would
+    /// be written twice otherwise.
+    pub(super) fn layer<S>(&self) -> impl Layer<S> + use<S>
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        let spans_and_warnings = filter_fn(|metadata| metadata.is_span() || *metadata.level() <= Level::WARN);
+        tracing_opentelemetry::layer()
+            .with_tracer(self.provider.tracer("shop"))
+            .with_location(false)
+            .with_threads(false)
+            .with_tracked_inactivity(false)
+            .with_target(false)
+            .with_filter(LevelFilter::INFO.and(spans_and_warnings.with_max_level_hint(LevelFilter::INFO)))
+    }
+
+    pub(super) async fn flush(&self) {
+        let provider = self.provider.clone();
+        let flushed = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FLUSH_BOUND));
+        match tokio::time::timeout(FLUSH_BOUND, flushed).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => tracing::warn!(error = %error, "some traces were not sent"),
+            Ok(Err(error)) => tracing::warn!(error = %error, "some traces were not sent"),
+            Err(_) => tracing::warn!("some traces were not sent in time"),
+        }
+    }
+}
+
+fn exporting(
+    builder: TracerProviderBuilder,
+    endpoint: String,
+    ratio: f64,
+) -> Result<TracerProviderBuilder, TelemetryError> {
+    let exporter = SpanExporter::builder()
+        .with_tonic()
+        .with_endpoint(&endpoint)
+        .with_timeout(EXPORT_TIMEOUT)
+        .build()
+        .map_err(|source| TelemetryError::Exporter { endpoint, source })?;
+    let batch = BatchConfigBuilder::default()
+        .with_max_queue_size(MAX_QUEUE)
+        .with_max_export_batch_size(MAX_BATCH)
+        .with_scheduled_delay(BATCH_DELAY)
+        .build();
+    Ok(builder
+        .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(ratio))))
+        .with_span_processor(BatchSpanProcessor::builder(exporter).with_batch_config(batch).build()))
+}
