@@ -1,0 +1,125 @@
+//! One HTTP/2 connection to an instance: how it is made, and what is known of a request that got no answer.
+
+use std::{
+    error::Error as _,
+    io,
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
+
+use http::{Request, Response, uri::Authority};
+use hyper::{
+    body::Incoming,
+    client::conn::http2::{self, SendRequest},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use thiserror::Error;
+use tokio::{net::TcpStream, time::timeout};
+
+use crate::{metrics::Metrics, preface::Greeted, request::RequestBody};
+
+/// How long name resolution, TCP and the HTTP/2 preface may take together. Instances are in the same cluster: one that
+/// needs longer would eat the caller's deadline.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A peer that vanished without a word is found out while calls are open: after the interval and the timeout.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why there is no connection.
+#[derive(Debug, Error)]
+pub(crate) enum ConnectError {
+    #[error("the connection failed")]
+    Io(#[source] io::Error),
+    #[error("the HTTP/2 handshake failed")]
+    Handshake(#[source] hyper::Error),
+    #[error("the peer does not speak HTTP/2")]
+    NotHttp2,
+    #[error("no connection within {CONNECT_TIMEOUT:?}")]
+    TimedOut,
+}
+
+/// A handle to an open connection; it closes when the last handle is gone and its calls are done.
+#[derive(Debug, Clone)]
+pub(crate) struct Connection {
+    sender: SendRequest<RequestBody>,
+    /// Calls that use it.
+    pub(crate) load: Arc<AtomicUsize>,
+    /// The member's epoch when it was made: what happens on it says nothing about later epochs.
+    pub(crate) epoch: u64,
+}
+
+/// What is known of a request that got no answer.
+#[derive(Debug)]
+pub(crate) enum Unanswered {
+    /// It never left: here it is.
+    Unsent(Box<Request<RequestBody>>),
+    /// The server said that it did not look at it (RFC 9113, section 8.7).
+    Refused,
+    /// The stream was reset; the connection lives.
+    Reset(hyper::Error),
+    /// The connection broke: the server may have acted or not.
+    Broken(hyper::Error),
+}
+
+impl From<hyper::Error> for Unanswered {
+    fn from(error: hyper::Error) -> Self {
+        let stream = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
+        match stream.filter(|stream| stream.is_reset()).map(h2::Error::reason) {
+            Some(Some(h2::Reason::REFUSED_STREAM)) => Self::Refused,
+            Some(_) => Self::Reset(error),
+            // The caller's own body failed.
+            None if error.is_user() => Self::Reset(error),
+            None => Self::Broken(error),
+        }
+    }
+}
+
+impl Connection {
+    pub(crate) fn new(sender: SendRequest<RequestBody>, load: Arc<AtomicUsize>, epoch: u64) -> Self {
+        Self { sender, load, epoch }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    pub(crate) async fn send(&mut self, request: Request<RequestBody>) -> Result<Response<Incoming>, Unanswered> {
+        self.sender.try_send_request(request).await.map_err(|mut failed| match failed.take_message() {
+            Some(request) => Unanswered::Unsent(Box::new(request)),
+            None => failed.into_error().into(),
+        })
+    }
+}
+
+/// Connects, and waits until the peer has shown that it speaks HTTP/2.
+pub(crate) async fn connect(
+    authority: &Authority,
+    metrics: &Arc<Metrics>,
+) -> Result<SendRequest<RequestBody>, ConnectError> {
+    timeout(CONNECT_TIMEOUT, handshake(authority, Arc::clone(metrics))).await.unwrap_or(Err(ConnectError::TimedOut))
+}
+
+async fn handshake(authority: &Authority, metrics: Arc<Metrics>) -> Result<SendRequest<RequestBody>, ConnectError> {
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    let stream =
+        TcpStream::connect((host, authority.port_u16().unwrap_or_default())).await.map_err(ConnectError::Io)?;
+    stream.set_nodelay(true).map_err(ConnectError::Io)?;
+    let (stream, greeted) = Greeted::new(stream);
+    let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(ConnectError::Handshake)?;
+    // Ends when the peer closes, or when the last handle is gone and its calls are done.
+    tokio::spawn(async move {
+        metrics.connected();
+        if let Err(error) = connection.await {
+            tracing::debug!(error = &error as &dyn std::error::Error, "A connection broke.");
+        }
+        metrics.disconnected();
+    });
+    if greeted.await == Ok(true) { Ok(sender) } else { Err(ConnectError::NotHttp2) }
+}

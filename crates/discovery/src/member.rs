@@ -1,0 +1,400 @@
+//! One instance as the pool sees it: its connections, whether it gets calls, and how it comes back after an ejection.
+//!
+//! What happens to calls is judged by epochs. An ejection begins a new one and lets go of the connections, so that calls
+//! which were under way on them can neither eject the instance a second time nor bring it back.
+
+use std::{
+    fmt, mem,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
+use futures::{
+    FutureExt as _,
+    future::{BoxFuture, Shared},
+};
+use parking_lot::Mutex;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    connection::{self, ConnectError, Connection},
+    probe::{ProbeError, probe},
+    resolver::Instance,
+    target::Upstream,
+};
+
+/// Connections an instance, opened as calls overlap. One HTTP/2 connection is one task on each side, and a lost packet
+/// holds up all its streams; more than a few only cost memory.
+const CONNECTIONS: usize = 2;
+
+/// The wait before an ejected instance is tried again: doubled each time, and up to as much again at random, so that many
+/// callers don't come back at the same moment. 100 ms to 5 s.
+const PROBE_BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(100))
+    .with_max_delay(Duration::from_millis(2500))
+    .without_max_times()
+    .with_jitter();
+
+/// How long a probe may take, connecting included. Health is answered from memory.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Why an instance no longer gets calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// No connection to it could be made.
+    Unreachable,
+    /// A connection broke under a call.
+    Broken,
+    /// A call's deadline passed without an answer.
+    TimedOut,
+    /// Another process has its address.
+    WrongInstance,
+}
+
+impl Cause {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Broken => "broken",
+            Self::TimedOut => "timed_out",
+            Self::WrongInstance => "wrong_instance",
+        }
+    }
+}
+
+/// Nothing could be sent: there is no connection to the instance.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unreachable;
+
+type Connecting = Shared<BoxFuture<'static, Result<Connection, Unreachable>>>;
+
+enum Slot {
+    Idle,
+    Connecting { done: Connecting, load: Arc<AtomicUsize> },
+    Open(Connection),
+}
+
+impl Slot {
+    /// Where the next call goes: the least loaded, and among equals one that is open already.
+    fn rank(&self) -> (usize, u8) {
+        match self {
+            Self::Open(connection) => (connection.load.load(Ordering::Relaxed), 0),
+            Self::Connecting { load, .. } => (load.load(Ordering::Relaxed), 1),
+            Self::Idle => (0, 2),
+        }
+    }
+}
+
+struct State {
+    epoch: u64,
+    slots: [Slot; CONNECTIONS],
+    ejected: bool,
+    /// A task that probes the instance is under way.
+    probing: bool,
+    /// `None` until an ejection; then how long to wait until the next probe. A call that succeeds resets it, a probe does
+    /// not: an instance that answers probes and no calls comes back ever more slowly.
+    backoff: Option<ExponentialBackoff>,
+}
+
+/// An instance and its connections.
+pub(crate) struct Member {
+    pub(crate) instance: Instance,
+    upstream: Arc<Upstream>,
+    /// Calls that it works on, response bodies included.
+    load: AtomicUsize,
+    /// A copy of `State::ejected` for the choice among instances, which takes no lock.
+    ejected: AtomicBool,
+    /// Whether a success has something to reset.
+    suspect: AtomicBool,
+    state: Mutex<State>,
+    left: CancellationToken,
+}
+
+impl Member {
+    pub(crate) fn new(instance: Instance, upstream: Arc<Upstream>) -> Self {
+        Self {
+            instance,
+            upstream,
+            load: AtomicUsize::new(0),
+            ejected: AtomicBool::new(false),
+            suspect: AtomicBool::new(false),
+            state: Mutex::new(State {
+                epoch: 0,
+                slots: [const { Slot::Idle }; CONNECTIONS],
+                ejected: false,
+                probing: false,
+                backoff: None,
+            }),
+            left: CancellationToken::new(),
+        }
+    }
+
+    pub(crate) fn load(&self) -> usize {
+        self.load.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_ejected(&self) -> bool {
+        self.ejected.load(Ordering::Relaxed)
+    }
+
+    /// A connection for one call, made if need be. Calls that ask while one is being made share the outcome.
+    async fn connection(self: &Arc<Self>) -> Result<(Connection, Held), Unreachable> {
+        let (connecting, held) = {
+            let mut state = self.state.lock();
+            for slot in &mut state.slots {
+                if matches!(slot, Slot::Open(connection) if connection.is_closed()) {
+                    *slot = Slot::Idle;
+                }
+            }
+            let epoch = state.epoch;
+            let (index, slot) = state
+                .slots
+                .iter_mut()
+                .enumerate()
+                .min_by_key(|(_, slot)| slot.rank())
+                .unwrap_or_else(|| unreachable!("there is at least one slot"));
+            match slot {
+                Slot::Open(connection) => {
+                    let held = Held::new(&connection.load);
+                    return Ok((connection.clone(), held));
+                }
+                Slot::Connecting { done, load } => (done.clone(), Held::new(load)),
+                Slot::Idle => {
+                    let load = Arc::new(AtomicUsize::new(0));
+                    // In a task of its own: a caller that gives up leaves the others their connection.
+                    let task = tokio::spawn(Arc::clone(self).connect(index, epoch, Arc::clone(&load)));
+                    let done = task.map(|joined| joined.unwrap_or(Err(Unreachable))).boxed().shared();
+                    let held = Held::new(&load);
+                    *slot = Slot::Connecting { done: done.clone(), load };
+                    (done, held)
+                }
+            }
+        };
+        Ok((connecting.await?, held))
+    }
+
+    async fn connect(
+        self: Arc<Self>,
+        index: usize,
+        epoch: u64,
+        load: Arc<AtomicUsize>,
+    ) -> Result<Connection, Unreachable> {
+        match connection::connect(&self.instance.authority, &self.upstream.metrics).await {
+            Ok(sender) => {
+                let connection = Connection::new(sender, load, epoch);
+                let mut state = self.state.lock();
+                if state.epoch == epoch && !self.left.is_cancelled() {
+                    state.slots[index] = Slot::Open(connection.clone());
+                }
+                Ok(connection)
+            }
+            Err(error) => {
+                self.log_unreachable(&error);
+                self.eject(epoch, Cause::Unreachable);
+                Err(Unreachable)
+            }
+        }
+    }
+
+    fn log_unreachable(&self, error: &ConnectError) {
+        tracing::debug!(
+            upstream.service = self.upstream.service,
+            instance.id = self.instance.id,
+            error = error as &dyn std::error::Error,
+            "An instance can't be reached."
+        );
+    }
+
+    /// Takes the instance out until a probe or a call that had no other choice finds it well.
+    pub(crate) fn eject(self: &Arc<Self>, epoch: u64, cause: Cause) {
+        let mut state = self.state.lock();
+        if state.epoch != epoch || self.left.is_cancelled() {
+            return;
+        }
+        state.epoch += 1;
+        // Calls under way on them finish; the connections close after the last one.
+        state.slots = [const { Slot::Idle }; CONNECTIONS];
+        let first = state.backoff.is_none();
+        let mut backoff = state.backoff.take().unwrap_or_else(|| PROBE_BACKOFF.build());
+        if !mem::replace(&mut state.ejected, true) {
+            self.upstream.metrics.ejected(cause.as_str());
+            tracing::warn!(
+                upstream.service = self.upstream.service,
+                instance.id = self.instance.id,
+                cause = cause.as_str(),
+                "An instance gets no more calls until it is well."
+            );
+        }
+        if !mem::replace(&mut state.probing, true) {
+            // A time-out may be the call's fault rather than the instance's: that is asked at once, the first time.
+            let wait = if first && cause == Cause::TimedOut { Duration::ZERO } else { next(&mut backoff) };
+            tokio::spawn(Arc::clone(self).probe_back_in(wait));
+        }
+        state.backoff = Some(backoff);
+        self.ejected.store(true, Ordering::Relaxed);
+        self.suspect.store(true, Ordering::Relaxed);
+    }
+
+    async fn probe_back_in(self: Arc<Self>, mut wait: Duration) {
+        let left = self.left.clone();
+        let probing = async {
+            loop {
+                sleep(wait).await;
+                let Some(epoch) = self.epoch_if_ejected() else { return };
+                match timeout(PROBE_TIMEOUT, probe(&self.instance.authority, &self.upstream)).await {
+                    Ok(Ok(())) => self.readmit(epoch),
+                    Ok(Err(error)) => self.log_ill(&error),
+                    Err(_elapsed) => {}
+                }
+                wait = self.state.lock().backoff.as_mut().map_or(Duration::ZERO, next);
+            }
+        };
+        left.run_until_cancelled(probing).await;
+    }
+
+    fn log_ill(&self, error: &ProbeError) {
+        tracing::debug!(
+            upstream.service = self.upstream.service,
+            instance.id = self.instance.id,
+            error = error as &dyn std::error::Error,
+            "An ejected instance is not well yet."
+        );
+    }
+
+    /// Ends the probing when there is nothing to probe for; in one step, so that an ejection right after starts it anew.
+    fn epoch_if_ejected(&self) -> Option<u64> {
+        let mut state = self.state.lock();
+        if !state.ejected {
+            state.probing = false;
+        }
+        state.ejected.then_some(state.epoch)
+    }
+
+    fn readmit(&self, epoch: u64) {
+        let mut state = self.state.lock();
+        if state.epoch == epoch {
+            self.let_back_in(&mut state);
+        }
+    }
+
+    fn let_back_in(&self, state: &mut State) {
+        if mem::replace(&mut state.ejected, false) {
+            self.ejected.store(false, Ordering::Relaxed);
+            tracing::info!(
+                upstream.service = self.upstream.service,
+                instance.id = self.instance.id,
+                "An instance gets calls again."
+            );
+        }
+    }
+
+    /// It answered a call.
+    fn succeeded(&self, epoch: u64) {
+        if self.suspect.load(Ordering::Relaxed) {
+            let mut state = self.state.lock();
+            if state.epoch == epoch {
+                state.backoff = None;
+                self.suspect.store(false, Ordering::Relaxed);
+                self.let_back_in(&mut state);
+            }
+        }
+    }
+
+    /// The instance left the set: what it works on finishes, nothing new is sent to it.
+    pub(crate) fn leave(&self) {
+        let mut state = self.state.lock();
+        self.left.cancel();
+        state.slots = [const { Slot::Idle }; CONNECTIONS];
+    }
+}
+
+impl fmt::Debug for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Member").field("instance", &self.instance).finish_non_exhaustive()
+    }
+}
+
+fn next(backoff: &mut ExponentialBackoff) -> Duration {
+    // It has no end: `without_max_times`.
+    backoff.next().unwrap_or_default()
+}
+
+/// One call counted on a connection.
+#[derive(Debug)]
+struct Held(Arc<AtomicUsize>);
+
+impl Held {
+    fn new(load: &Arc<AtomicUsize>) -> Self {
+        load.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(load))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// One attempt of a call on an instance: counts it in flight from its choice until its response body is at an end or the
+/// caller lost interest, and tells the member how it went.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    member: Arc<Member>,
+    held: Option<Held>,
+    epoch: u64,
+    /// While an answer is awaited: when the member is to blame for there being none.
+    blamed_at: Option<Instant>,
+}
+
+impl Attempt {
+    pub(crate) fn new(member: Arc<Member>) -> Self {
+        member.load.fetch_add(1, Ordering::Relaxed);
+        Self { member, held: None, epoch: 0, blamed_at: None }
+    }
+
+    /// A connection to send the call on.
+    pub(crate) async fn connection(&mut self) -> Result<Connection, Unreachable> {
+        let (connection, held) = self.member.connection().await?;
+        self.epoch = connection.epoch;
+        self.held = Some(held);
+        Ok(connection)
+    }
+
+    /// From now on the instance is to answer, until that moment.
+    pub(crate) fn await_answer(&mut self, deadline: Instant) {
+        self.blamed_at = Some(deadline);
+    }
+
+    /// The instance is alive.
+    pub(crate) fn answered(&mut self) {
+        self.blamed_at = None;
+        self.member.succeeded(self.epoch);
+    }
+
+    /// Nothing more is expected, and nothing can be said.
+    pub(crate) fn settled(&mut self) {
+        self.blamed_at = None;
+    }
+
+    pub(crate) fn failed(&mut self, cause: Cause) {
+        self.blamed_at = None;
+        self.member.eject(self.epoch, cause);
+    }
+}
+
+impl Drop for Attempt {
+    /// The time limit is enforced from outside, by the pool or by whoever else drops the call's future: in both cases the
+    /// clock tells whether the instance had its time.
+    fn drop(&mut self) {
+        if self.blamed_at.is_some_and(|deadline| Instant::now() >= deadline) {
+            self.member.eject(self.epoch, Cause::TimedOut);
+        }
+        self.member.load.fetch_sub(1, Ordering::Relaxed);
+    }
+}
