@@ -1,0 +1,146 @@
+//! Request bodies: JSON that is read to the end and refused with the place of the fault, or raw bytes.
+
+use axum::{
+    body::{Body, Bytes},
+    extract::{FromRequest, Request},
+};
+use http::{HeaderMap, header};
+use http_body::Body as _;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+use shop_proto::status::Reason;
+
+use crate::problem::Problem;
+
+/// The largest body that is read. The largest meaningful one, a product with all its attributes, is far below.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// A body that must be JSON and a `T`.
+pub(crate) struct JsonBody<T>(pub T);
+
+/// The body of an action: nothing at all, or a `T`.
+pub(crate) struct Action<T>(pub T);
+
+/// The body byte for byte, of any type.
+pub(crate) struct RawBody(pub Bytes);
+
+impl<S: Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        require_json(request.headers())?;
+        let bytes = read(request.into_body()).await?;
+        parse(&bytes).map(Self)
+    }
+}
+
+impl<S: Sync, T: DeserializeOwned + Default> FromRequest<S> for Action<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let bytes = read(body).await?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        require_json(&parts.headers)?;
+        parse(&bytes).map(Self)
+    }
+}
+
+impl<S: Sync> FromRequest<S> for RawBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        read(request.into_body()).await.map(Self)
+    }
+}
+
+async fn read(body: Body) -> Result<Bytes, Problem> {
+    let too_large = || Problem::new(Reason::BodyTooLarge, format!("The body may have at most {MAX_BODY_BYTES} bytes."));
+    if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
+        return Err(too_large());
+    }
+    match Limited::new(body, MAX_BODY_BYTES).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(_) => Err(Problem::new(Reason::MalformedRequest, "The body ended before it was complete.")),
+    }
+}
+
+/// Accepts `application/json` and `application/*+json` (a merge patch), in UTF-8 if a charset is named.
+fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let stated = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut parts = stated.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let json = essence
+        .strip_prefix("application/")
+        .is_some_and(|subtype| subtype == "json" || subtype.len() > 5 && subtype.ends_with("+json"));
+    let utf8 = parts.filter_map(|parameter| parameter.split_once('=')).all(|(name, value)| {
+        !name.eq_ignore_ascii_case("charset") || value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+    });
+    if json && utf8 {
+        return Ok(());
+    }
+    Err(Problem::new(Reason::UnsupportedMediaType, "Send JSON in UTF-8, with Content-Type: application/json."))
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let pointer = pointer(error.path());
+        refused(pointer, error.inner())
+    })?;
+    deserializer.end().map_err(|error| refused(String::new(), &error))?;
+    Ok(value)
+}
+
+/// Where a value does not fit, its pointer; where the text is no JSON, line and column.
+fn refused(mut pointer: String, error: &serde_json::Error) -> Problem {
+    if !error.is_data() {
+        let (line, column) = (error.line(), error.column());
+        let what = plain(error);
+        return Problem::new(
+            Reason::MalformedRequest,
+            format!("No valid JSON: {what} at line {line} column {column}."),
+        );
+    }
+    let detail = plain(error);
+    // serde names a field that is missing, unknown or there twice in the message only.
+    for kind in ["missing field `", "unknown field `", "duplicate field `"] {
+        if let Some(field) = detail.strip_prefix(kind).and_then(|rest| rest.split('`').next()) {
+            let token = token(field);
+            if !pointer.ends_with(&token) {
+                pointer.push_str(&token);
+            }
+        }
+    }
+    Problem::malformed(pointer, detail)
+}
+
+/// The error without its place, and with the names of JSON's types instead of Rust's.
+fn plain(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let message = message.split(" at line ").next().unwrap_or_default();
+    let message = message.replace("expected i64", "expected an integer").replace("expected u32", "expected an integer");
+    match message.find("expected struct ") {
+        Some(start) => format!("{}expected an object", &message[..start]),
+        None => message,
+    }
+}
+
+/// RFC 6901.
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    path.iter()
+        .map(|segment| match segment {
+            Segment::Seq { index } => format!("/{index}"),
+            Segment::Map { key } => token(key),
+            Segment::Enum { .. } | Segment::Unknown => String::new(),
+        })
+        .collect()
+}
+
+fn token(key: &str) -> String {
+    format!("/{}", key.replace('~', "~0").replace('/', "~1"))
+}

@@ -1,0 +1,7 @@
+//! The process `shop-gateway`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    shop_server::parse::<shop_gateway::Cli>().run()
+}
