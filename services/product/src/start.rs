@@ -1,0 +1,92 @@
+//! From options to a server that is ready.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use anyhow::{Context as _, ensure};
+use shop_auth::{AccessLayer, KeyBundle, Revocations, ServiceSigner, Verifier, revocation};
+use shop_discovery::{Pool, PoolOptions, StaticResolver, Target};
+use shop_proto::user::user_service_client::UserServiceClient;
+use shop_server::{Gate, GrpcServer, Running, Shutdown};
+use shop_storage::{Database, DatabaseOptions, migrate, page::CursorKey};
+use shop_types::Currency;
+
+use crate::{NAME, Options, app, grpc, migration, store};
+
+/// Where the service listens unless told otherwise.
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 5003);
+/// How long a start waits for the feed of revocations. Without it staff is refused and everyone else is served, which
+/// is more than not to be ready.
+const FEED_BOUND: Duration = Duration::from_secs(5);
+/// How often it is looked whether the feed was heard.
+const FEED_CHECK: Duration = Duration::from_millis(10);
+
+/// Binds, opens the database and serves. Returns once ready; the schema must be there.
+pub async fn start(options: Options, shutdown: &Shutdown) -> anyhow::Result<Running> {
+    let server = GrpcServer::bind(NAME, DEFAULT_LISTEN, &options.server).await?;
+    let database = Database::open(NAME, &options.database).await?;
+    migrate::check(&database, migration::SCHEMA).await?;
+    check_currency(&database, options.currency).await?;
+
+    let revocations = Revocations::followed();
+    let bundle = KeyBundle::load(&options.auth.key_bundle).context("the bundle of public keys can't be used")?;
+    let verifier = Verifier::new(bundle, NAME, &options.server.shop_uid, revocations.clone());
+    let feed = server.readiness().gate("revocations");
+    follow_revocations(&options, revocations, feed, shutdown)?;
+
+    let lapse = app::release_lapsed(database.clone(), options.lapse_interval, shutdown.token());
+    shutdown.spawn("lapsed reservations", lapse);
+
+    let routes = grpc::routes(&database, CursorKey::new(&options.cursor_secret), options.currency);
+    let running = server.start(routes, AccessLayer::new(verifier), shutdown);
+    running.readiness().ready().await;
+    Ok(running)
+}
+
+/// Applies the migrations the database lacks.
+pub async fn migrate_up(options: &DatabaseOptions) -> anyhow::Result<()> {
+    let database = Database::open(NAME, options).await?;
+    migrate::up::<migration::Migrator>(&database, migration::SCHEMA).await?;
+    database.close().await?;
+    Ok(())
+}
+
+/// Amounts of two currencies can't be compared, and a changed one would misprice all there is.
+async fn check_currency(database: &Database, currency: Currency) -> anyhow::Result<()> {
+    if let Some(present) = store::products::currency(database.reader()).await? {
+        ensure!(
+            present == currency,
+            "the catalogue is priced in {present}, and --currency (SHOP_CURRENCY) is {currency}"
+        );
+    }
+    Ok(())
+}
+
+fn follow_revocations(
+    options: &Options,
+    revocations: Revocations,
+    gate: Gate,
+    shutdown: &Shutdown,
+) -> anyhow::Result<()> {
+    let shop_uid = &options.server.shop_uid;
+    let signer = ServiceSigner::new(&options.auth, NAME, shop_uid).context("the signing keys can't be used")?;
+    let target = Target { shop_uid: shop_uid.clone(), service: "user" };
+    let resolver = StaticResolver::new(options.user_address.iter().cloned());
+    let client = UserServiceClient::new(Pool::new(target, resolver, PoolOptions::default()));
+    let stop = shutdown.token();
+    shutdown.spawn("revocations", revocation::follow(client, signer, revocations.clone(), stop.clone()));
+    shutdown.spawn("revocations gate", async move {
+        let heard = async {
+            while revocations.age().is_none() {
+                tokio::time::sleep(FEED_CHECK).await;
+            }
+        };
+        if stop.run_until_cancelled(tokio::time::timeout(FEED_BOUND, heard)).await.is_some_and(|heard| heard.is_err()) {
+            tracing::warn!("Serving without the feed of revocations: staff is refused until it is heard.");
+        }
+        gate.open();
+    });
+    Ok(())
+}

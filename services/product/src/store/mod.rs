@@ -1,0 +1,7 @@
+//! Entities and queries of product's database. Every function runs on a connection or transaction that the caller has.
+
+pub(crate) mod audit;
+mod entity;
+pub(crate) mod inventory;
+pub(crate) mod products;
+pub(crate) mod reservations;
