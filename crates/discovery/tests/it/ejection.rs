@@ -1,0 +1,266 @@
+//! Instances that are not well, and how they come back.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use futures::future::join_all;
+use shop_proto::{
+    status::{Reason, Refusal},
+    user::{GetUserRequest, user_service_client::UserServiceClient},
+};
+use shop_server::deadline::{Deadline, scope};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpSocket},
+    sync::Barrier,
+    time::Instant,
+};
+use tonic::{Code, Request, Status};
+
+use crate::support::{HEALTH, Reply, Server, eventually, pool, pool_at, read, reason, register};
+
+/// A port that refuses connections and stays ours.
+fn refusing() -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_idempotent_call_fails_when_one_of_two_is_killed() {
+    let doomed = Server::good().await;
+    let other = Server::good().await;
+    let pool = pool(&[&doomed, &other]);
+    let callers = 32;
+    let barrier = Arc::new(Barrier::new(callers + 1));
+    let loops: Vec<_> = (0..callers)
+        .map(|_| {
+            let (pool, barrier) = (pool.clone(), Arc::clone(&barrier));
+            tokio::spawn(async move {
+                for round in 0..60 {
+                    if round == 20 {
+                        barrier.wait().await;
+                    }
+                    read(&pool).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    barrier.wait().await;
+    assert!(doomed.calls() > 0);
+    doomed.kill().await;
+    for caller in join_all(loops).await {
+        caller.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_instance_that_refuses_is_left_alone_and_comes_back_after_its_restart() {
+    let first = Server::good().await;
+    let second = Server::good().await;
+    let pool = pool(&[&first, &second]);
+    for _ in 0..4 {
+        read(&pool).await.unwrap();
+    }
+    assert_eq!(first.calls(), 2);
+    let address = first.kill().await;
+    for _ in 0..10 {
+        // Also what may not be repeated: nothing was sent to the one that is gone.
+        register(&pool).await.unwrap();
+    }
+
+    let first = Server::start_at(address, |_| Reply::Good).await;
+    eventually("it is probed", async || first.calls_of(HEALTH) > 0).await;
+    eventually("it gets calls again", async || {
+        read(&pool).await.unwrap();
+        first.calls() > 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_only_instance_fails_fast_and_serves_again_at_once() {
+    let server = Server::good().await;
+    let pool = pool(&[&server]);
+    read(&pool).await.unwrap();
+    let address = server.kill().await;
+
+    let began = Instant::now();
+    for _ in 0..20 {
+        let refused = read(&pool).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unavailable);
+        let refusal = Refusal::from_status(&refused);
+        assert_eq!(refusal.reason, Reason::Unavailable);
+        assert!(refusal.retry_after.is_some());
+    }
+    assert!(began.elapsed() < Duration::from_secs(1), "twenty refusals took {:?}", began.elapsed());
+
+    let _server = Server::start_at(address, |_| Reply::Good).await;
+    read(&pool).await.expect("with every instance ejected, one is tried anyway");
+}
+
+#[tokio::test]
+async fn an_instance_that_accepts_and_says_nothing_costs_one_wait() {
+    // The kernel accepts; nobody ever reads.
+    let hanging = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let good = Server::good().await;
+    let pool = pool_at([hanging.local_addr().unwrap(), good.address]);
+    let began = Instant::now();
+    for _ in 0..10 {
+        register(&pool).await.unwrap();
+    }
+    assert!(began.elapsed() < Duration::from_secs(3), "ten calls took {:?}", began.elapsed());
+    assert_eq!(good.calls(), 10);
+}
+
+#[tokio::test]
+async fn garbage_costs_nothing() {
+    for garbage in [&b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n"[..], &[0xff; 64], b""] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let speaking = tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut preface = [0; 24];
+                let _ = stream.read_exact(&mut preface).await;
+                let _ = stream.write_all(garbage).await;
+            }
+        });
+        let good = Server::good().await;
+        let pool = pool_at([address, good.address]);
+        let began = Instant::now();
+        for _ in 0..10 {
+            register(&pool).await.unwrap();
+        }
+        assert!(began.elapsed() < Duration::from_secs(1));
+        assert_eq!(good.calls(), 10);
+
+        let alone = pool_at([address]);
+        assert_eq!(reason(&read(&alone).await.unwrap_err()), Reason::Unavailable);
+        speaking.abort();
+    }
+}
+
+async fn read_within(pool: &shop_discovery::Pool, timeout: Duration) -> Result<(), Status> {
+    let mut request = Request::new(GetUserRequest::default());
+    request.set_timeout(timeout);
+    UserServiceClient::new(pool.clone()).get_user(request).await.map(drop)
+}
+
+#[tokio::test]
+async fn an_instance_that_never_answers_times_out_once() {
+    let hanging = Server::start(|_| Reply::Never).await;
+    let good = Server::good().await;
+    let pool = pool(&[&hanging, &good]);
+    let mut timed_out = 0;
+    for _ in 0..10 {
+        if let Err(status) = read_within(&pool, Duration::from_millis(200)).await {
+            assert_eq!(status.code(), Code::DeadlineExceeded);
+            assert_eq!(reason(&status), Reason::DeadlineExceeded);
+            timed_out += 1;
+        }
+    }
+    assert_eq!((timed_out, hanging.calls(), good.calls()), (1, 1, 9));
+}
+
+#[tokio::test]
+async fn a_time_out_counts_when_the_caller_stops_first() {
+    let hanging = Server::start(|_| Reply::Never).await;
+    let good = Server::good().await;
+    let pool = pool(&[&hanging, &good]);
+    let mut dropped = 0;
+    for _ in 0..10 {
+        let deadline = Deadline::after(Duration::from_millis(100));
+        // As a server's deadline layer does it: the handler's future, with the call in it, is dropped.
+        let handler = scope(deadline, read(&pool));
+        dropped += usize::from(!matches!(tokio::time::timeout_at(deadline.moment(), handler).await, Ok(Ok(()))));
+    }
+    assert_eq!((dropped, hanging.calls()), (1, 1));
+}
+
+#[tokio::test]
+async fn an_instance_that_is_slow_once_is_back_after_its_probe() {
+    let slow = Server::start(|seen| if seen.path == HEALTH { Reply::Good } else { Reply::Never }).await;
+    let pool = pool(&[&slow]);
+    assert_eq!(reason(&read_within(&pool, Duration::from_millis(100)).await.unwrap_err()), Reason::DeadlineExceeded);
+    let began = Instant::now();
+    eventually("it is probed at once", async || slow.calls_of(HEALTH) == 1).await;
+    assert!(began.elapsed() < Duration::from_millis(100));
+    slow.behave(|_| Reply::Good);
+    read(&pool).await.unwrap();
+}
+
+#[tokio::test]
+async fn another_process_at_the_address_gets_one_call() {
+    let stranger = Server::start(|_| Reply::Status(Refusal::new(Reason::WrongInstance, "Not me.").into())).await;
+    let good = Server::good().await;
+    let pool = pool(&[&stranger, &good]);
+    for _ in 0..10 {
+        register(&pool).await.unwrap();
+    }
+    assert_eq!((stranger.calls(), good.calls()), (1, 10));
+    eventually("it is probed and stays out", async || stranger.calls_of(HEALTH) >= 2).await;
+    register(&pool).await.unwrap();
+    assert_eq!(stranger.calls(), 1);
+
+    stranger.behave(|_| Reply::Good);
+    eventually("the right one is back", async || {
+        register(&pool).await.unwrap();
+        stranger.calls() > 1
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_instance_that_is_not_ready_stays_out() {
+    let restarted = Server::good().await;
+    let good = Server::good().await;
+    let pool = pool(&[&restarted, &good]);
+    read(&pool).await.unwrap();
+    read(&pool).await.unwrap();
+    let address = restarted.kill().await;
+    register(&pool).await.unwrap();
+    register(&pool).await.unwrap();
+    let restarted = Server::start_at(address, |seen| {
+        if seen.path == HEALTH { Reply::Status(Status::unavailable("starting")) } else { Reply::Good }
+    })
+    .await;
+    eventually("it is probed", async || restarted.calls_of(HEALTH) >= 2).await;
+    for _ in 0..10 {
+        read(&pool).await.unwrap();
+    }
+    assert_eq!(restarted.calls(), 0);
+}
+
+#[tokio::test]
+async fn a_server_without_the_health_service_is_well_when_it_answers() {
+    let plain =
+        Server::start(
+            |seen| {
+                if seen.path == HEALTH { Reply::Status(Status::unimplemented("")) } else { Reply::Hangup }
+            },
+        )
+        .await;
+    let good = Server::good().await;
+    let pool = pool(&[&plain, &good]);
+    read(&pool).await.unwrap();
+    read(&pool).await.unwrap();
+    assert_eq!(plain.calls(), 1);
+    plain.behave(|_| Reply::Good);
+    eventually("it is back", async || {
+        read(&pool).await.unwrap();
+        plain.calls() > 1
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn addresses_that_all_refuse_fail_fast() {
+    let ports: Vec<_> = (0..6).map(|_| refusing()).collect();
+    let pool = pool_at(ports.iter().map(|(_, address)| *address));
+    let began = Instant::now();
+    for _ in 0..20 {
+        assert_eq!(reason(&read(&pool).await.unwrap_err()), Reason::Unavailable);
+    }
+    assert!(began.elapsed() < Duration::from_secs(1), "twenty refusals took {:?}", began.elapsed());
+}
