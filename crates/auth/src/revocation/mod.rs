@@ -185,3 +185,49 @@ impl State {
         self.users.retain(|_, user| now <= user.forget_after);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use shop_types::new_id;
+
+    use super::*;
+
+    #[test]
+    fn knowledge_is_stale_after_thirty_seconds_and_none_is_stale_from_the_start() {
+        let revocations = Revocations::followed();
+        assert_eq!(revocations.require_fresh().unwrap_err().reason, Reason::Unavailable);
+        revocations.heard_ago(Duration::from_secs(29));
+        assert!(revocations.require_fresh().is_ok());
+        revocations.heard_ago(Duration::from_secs(31));
+        assert!(revocations.require_fresh().is_err());
+        revocations.heard();
+        assert!(revocations.require_fresh().is_ok());
+        assert!(Revocations::local().require_fresh().is_ok());
+    }
+
+    #[test]
+    fn what_no_living_token_can_concern_is_forgotten() {
+        let revocations = Revocations::local();
+        let (old, new) = (new_id(), new_id());
+        let past = Instant::from_micros(Instant::now().as_micros() - 1);
+        let future = Instant::now().plus(Duration::from_mins(1));
+        revocations.revoke_session(old, past);
+        revocations.revoke_below_epoch(old, 1, past);
+        revocations.revoke_session(new, future);
+        revocations.revoke_below_epoch(new, 1, future);
+        revocations.state.write().forgotten_at = Monotonic::now().checked_sub(FORGET_INTERVAL).unwrap();
+        revocations.heard();
+        assert!(!revocations.is_revoked(old, old, 0));
+        assert!(revocations.is_revoked(new, old, 0) && revocations.is_revoked(old, new, 0));
+    }
+
+    #[test]
+    fn a_revocation_never_loosens_an_earlier_one() {
+        let revocations = Revocations::local();
+        let user = new_id();
+        let later = Instant::now().plus(Duration::from_mins(1));
+        revocations.revoke_below_epoch(user, 7, later);
+        revocations.revoke_below_epoch(user, 3, later);
+        assert!(revocations.is_revoked(new_id(), user, 6));
+    }
+}
