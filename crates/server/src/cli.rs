@@ -61,11 +61,11 @@ fn usage_error(error: &clap::Error, command: &Command) -> UsageError {
     let mut message = headline(error);
     if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue)
         && !value.is_empty()
-        && named.iter().any(|argument| argument.is_hide_env_values_set())
+        && named.iter().any(Arg::is_hide_env_values_set)
     {
         message = message.replace(value.as_str(), "[hidden]");
     }
-    let sources: Vec<String> = named.iter().filter_map(|argument| source(argument)).collect();
+    let sources: Vec<String> = named.iter().filter_map(source).collect();
     if !sources.is_empty() {
         message = format!("{message} ({})", sources.join("; "));
     }
@@ -76,7 +76,8 @@ fn usage_error(error: &clap::Error, command: &Command) -> UsageError {
 fn headline(error: &clap::Error) -> String {
     let rendered = error.render().to_string();
     let text = rendered.strip_prefix("error: ").unwrap_or(&rendered);
-    let lines = text.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
+    let lines =
+        text.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
     lines.map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 

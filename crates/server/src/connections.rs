@@ -28,11 +28,12 @@ pub(crate) type Builder = auto::Builder<TokioExecutor>;
 const MAX_CONNECTIONS: usize = 10_000;
 /// Pause after the system refused to hand over a connection (out of descriptors or memory): others must end first.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// A connection without a byte either way for this long is dropped: three missed HTTP/2 pings, or a client that keeps an
-/// HTTP/1 connection for nothing.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// Time for a whole HTTP/1 request head to arrive: against clients that send it a byte at a time.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection without a byte either way for this long is dropped, whatever it waits for: longer than any request and
+/// than three HTTP/2 pings.
+const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
+/// Time for a whole HTTP/1 request head to arrive: against clients that send it a byte at a time. It counts from the end
+/// of the answer before, so it is also how long a connection is kept for the next request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// Header fields in an HTTP/1 request; browsers send about 20.
 const MAX_HEADERS: usize = 100;
 /// Bytes of a request's header fields: a token is under 1 KiB, gRPC details under 8 KiB.

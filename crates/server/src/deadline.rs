@@ -32,7 +32,7 @@ impl Deadline {
     pub fn after(duration: Duration) -> Self {
         // An hour is beyond any request; the fallback only keeps the addition from overflowing.
         let now = Instant::now();
-        Self(now.checked_add(duration).unwrap_or(now + Duration::from_secs(3600)))
+        Self(now.checked_add(duration).unwrap_or(now + Duration::from_hours(1)))
     }
 
     /// The moment itself.

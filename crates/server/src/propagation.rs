@@ -17,9 +17,9 @@ pub fn extract(headers: &HeaderMap) -> Context {
 
 /// [`extract`], and `None` without the work when the caller sent none.
 pub(crate) fn extract_remote(headers: &HeaderMap) -> Option<Context> {
-    headers.contains_key(TRACEPARENT).then(|| {
-        TraceContextPropagator::new().extract_with_context(&Context::new(), &HeaderExtractor(headers))
-    })
+    headers
+        .contains_key(TRACEPARENT)
+        .then(|| TraceContextPropagator::new().extract_with_context(&Context::new(), &HeaderExtractor(headers)))
 }
 
 /// Writes the current trace context for the callee.

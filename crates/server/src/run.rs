@@ -36,6 +36,7 @@ where
     let finished = runtime(name).and_then(|runtime| {
         let finished = runtime.block_on(async {
             let telemetry = telemetry::install(name, telemetry)?;
+            telemetry::log_panics();
             let shutdown = Shutdown::new();
             watch_signals(shutdown.clone())?;
             let finished = body(shutdown).await;

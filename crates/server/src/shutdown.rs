@@ -65,7 +65,7 @@ impl Shutdown {
     }
 
     /// A token that is cancelled when draining starts: after the lead in which callers notice that this process leaves,
-    /// or at once in a process without a server.
+    /// or at once in a process without a server. Of several servers the first to drain decides.
     pub fn token(&self) -> CancellationToken {
         self.inner.draining.clone()
     }

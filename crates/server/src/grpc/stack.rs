@@ -109,9 +109,7 @@ fn overloaded() -> Refusal {
 }
 
 /// A panic is our bug and costs this call alone; the panic hook has logged it with its backtrace.
-async fn refuse_panics(
-    work: impl Future<Output = Result<Response<Body>, Refusal>>,
-) -> Result<Response<Body>, Refusal> {
+async fn refuse_panics(work: impl Future<Output = Result<Response<Body>, Refusal>>) -> Result<Response<Body>, Refusal> {
     AssertUnwindSafe(work)
         .catch_unwind()
         .await

@@ -22,6 +22,8 @@ use tracing_subscriber::{
 
 use crate::propagation::current_trace_id;
 
+const BACKTRACE: &str = "panic.backtrace";
+
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
@@ -43,14 +45,14 @@ where
 }
 
 /// Logs panics with a backtrace, where they happen: there the trace id and the stack are still known.
-pub(super) fn log_panics() {
+pub(crate) fn log_panics() {
     panic::set_hook(Box::new(|info| {
         let message = info.payload_as_str().unwrap_or("no message");
         let location = info.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(
             panic.message = message,
             panic.location = location,
-            panic.backtrace = %Backtrace::force_capture(),
+            { BACKTRACE } = %Backtrace::force_capture(),
             "panicked"
         );
     }));
@@ -92,18 +94,17 @@ where
 
 fn text(writer: &mut Writer<'_>, event: &Event<'_>) -> fmt::Result {
     let metadata = event.metadata();
-    SystemTime.format_time(writer)?;
-    write!(writer, " {:>5} {}:", metadata.level().as_str(), metadata.target())?;
     let mut fields = TextFields { message: String::new(), rest: String::new() };
     event.record(&mut fields);
-    write!(writer, " {}{}", fields.message, fields.rest)?;
+    SystemTime.format_time(writer)?;
+    write!(writer, " {:>5} {}: {}{}", metadata.level().as_str(), metadata.target(), fields.message, fields.rest)?;
     if let Some(trace_id) = current_trace_id() {
         write!(writer, " trace_id={trace_id}")?;
     }
     writeln!(writer)
 }
 
-/// The message first, then the fields in their order.
+/// The message first, then the fields in their order. A line stays a line, except for backtraces.
 struct TextFields {
     message: String,
     rest: String,
@@ -112,21 +113,32 @@ struct TextFields {
 impl Visit for TextFields {
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == "message" {
-            self.message.push_str(value);
+            push_escaped(&mut self.message, value);
         } else {
             self.record_debug(field, &value);
         }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        use fmt::Write as _;
-        // Writing to a string can't fail.
-        let _ = match field.name() {
-            "message" => write!(self.message, "{value:?}"),
-            // Set by the bridge from the log crate; the target says the same.
-            name if name.starts_with("log.") => Ok(()),
-            name => write!(self.rest, " {name}={value:?}"),
-        };
+        match field.name() {
+            "message" => push_escaped(&mut self.message, &format!("{value:?}")),
+            BACKTRACE => self.rest.extend([" ", BACKTRACE, "=\n", &format!("{value:?}")]),
+            name => {
+                self.rest.extend([" ", name, "="]);
+                push_escaped(&mut self.rest, &format!("{value:?}"));
+            }
+        }
+    }
+}
+
+/// Control characters in a value, which may be a client's, must not forge a line.
+fn push_escaped(line: &mut String, value: &str) {
+    for character in value.chars() {
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
     }
 }
 
@@ -162,7 +174,7 @@ struct JsonFields<'a, M: serde::ser::SerializeMap> {
 
 impl<M: serde::ser::SerializeMap> JsonFields<'_, M> {
     fn entry(&mut self, field: &Field, value: &(impl serde::Serialize + ?Sized)) {
-        if self.failed.is_none() && !field.name().starts_with("log.") {
+        if self.failed.is_none() {
             self.failed = self.map.serialize_entry(field.name(), value).err();
         }
     }

@@ -24,14 +24,9 @@ static REGISTRY: OnceLock<Registry> = OnceLock::new();
 pub(crate) fn install(name: &'static str) {
     REGISTRY.get_or_init(|| {
         let registry = Registry::new();
-        match opentelemetry_prometheus::exporter()
-            .with_registry(registry.clone())
-            .scope_info_enabled(false)
-            .build()
-        {
+        match opentelemetry_prometheus::exporter().with_registry(registry.clone()).scope_info_enabled(false).build() {
             Ok(exporter) => {
-                let provider =
-                    SdkMeterProvider::builder().with_resource(resource(name)).with_reader(exporter).build();
+                let provider = SdkMeterProvider::builder().with_resource(resource(name)).with_reader(exporter).build();
                 global::set_meter_provider(provider);
                 observe_process();
             }

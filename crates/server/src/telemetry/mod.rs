@@ -10,6 +10,7 @@ pub(crate) mod metrics;
 mod traces;
 
 pub use logs::LogFormat;
+pub(crate) use logs::log_panics;
 
 /// How a process logs and what it exports.
 #[derive(Debug, Clone, clap::Args)]
@@ -34,12 +35,7 @@ pub struct TelemetryOptions {
 
 impl Default for TelemetryOptions {
     fn default() -> Self {
-        Self {
-            log_level: "info".to_owned(),
-            log_format: LogFormat::Text,
-            otlp_endpoint: None,
-            trace_sample_ratio: 0.1,
-        }
+        Self { log_level: "info".to_owned(), log_format: LogFormat::Text, otlp_endpoint: None, trace_sample_ratio: 0.1 }
     }
 }
 
@@ -107,9 +103,8 @@ pub fn install(name: &'static str, options: TelemetryOptions) -> Result<Telemetr
     let traces = traces::Traces::new(name, options.otlp_endpoint, options.trace_sample_ratio)?;
     metrics::install(name);
     let subscriber = tracing_subscriber::registry().with(traces.layer()).with(logs::layer(options.log_format, filter));
-    if subscriber.try_init().is_ok() {
-        logs::log_panics();
-    }
+    // It fails where the process has a subscriber of its own, which then gets the events.
+    let _ = subscriber.try_init();
     Ok(INSTALLED.get_or_init(|| Telemetry { traces }).clone())
 }
 

@@ -1,0 +1,108 @@
+//! Leaving in order: in-flight calls finish, new ones are refused, streams end, the admin port closes last.
+
+use std::{net::SocketAddr, time::Duration};
+
+use futures::StreamExt as _;
+use http::StatusCode;
+use http_body_util::BodyExt as _;
+use shop_server::{GrpcServer, ServerError, ServerOptions};
+use tokio::net::TcpStream;
+use tower_service::Service as _;
+
+use crate::{
+    client::{connect, get},
+    service::{FREE_PORT, NAME, STREAM_PATH, answer, ask, options, start},
+    soon,
+};
+
+/// Polls until nobody listens there any more.
+async fn closed(address: SocketAddr) {
+    let mut beat = tokio::time::interval(Duration::from_millis(5));
+    while TcpStream::connect(address).await.is_ok() {
+        beat.tick().await;
+    }
+}
+
+#[tokio::test]
+async fn a_drain_finishes_calls_in_flight_and_takes_no_more() {
+    let server = start(options()).await;
+    let (serve, admin) = (server.serve(), server.admin());
+    let mut client = server.client().await;
+    let in_flight = tokio::spawn(async move { answer(&mut client, ask("wait")).await });
+    soon("the call's start", server.events.entered.notified()).await;
+
+    server.shutdown.begin();
+    soon("the closing of the port", closed(serve)).await;
+    assert!(server.shutdown.token().is_cancelled(), "background tasks were not told");
+    assert_eq!(get(admin, "/livez").await.unwrap().0, StatusCode::OK);
+    assert_eq!(get(admin, "/readyz").await.unwrap().0, StatusCode::SERVICE_UNAVAILABLE);
+
+    server.events.go_on.notify_one();
+    assert_eq!(in_flight.await.unwrap().unwrap(), "wait");
+    soon("the end", server.running.join()).await.unwrap();
+    assert!(TcpStream::connect(admin).await.is_err(), "the admin port is still open");
+}
+
+#[tokio::test]
+async fn calls_that_outlive_the_drain_are_cut() {
+    let server = start(ServerOptions { drain_timeout: Duration::from_millis(50), ..options() }).await;
+    let mut client = server.client().await;
+    let in_flight = tokio::spawn(async move { answer(&mut client, ask("hang")).await });
+    soon("the call's start", server.events.entered.notified()).await;
+    server.shutdown.begin();
+    soon("the end", server.running.join()).await.unwrap();
+    soon("the handler's end", server.events.dropped.notified()).await;
+    in_flight.await.unwrap().unwrap_err();
+}
+
+#[tokio::test]
+async fn a_stream_outlives_the_unary_limit_and_ends_with_the_drain() {
+    let server = start(ServerOptions { request_timeout: Duration::from_millis(100), ..options() }).await;
+    let mut connection = connect(server.serve()).await.unwrap();
+    let request = http::Request::post(STREAM_PATH).header("content-type", "application/grpc");
+    let response = connection.call(request.body(tonic::body::Body::empty()).unwrap()).await.unwrap();
+    let mut frames = response.into_body().into_data_stream();
+    assert_eq!(frames.next().await.unwrap().unwrap().len(), 5);
+
+    let beyond_the_limit = tokio::time::timeout(Duration::from_millis(300), frames.next()).await;
+    assert!(beyond_the_limit.is_err(), "the stream ended by itself");
+
+    server.shutdown.begin();
+    assert!(soon("the stream's end", frames.next()).await.is_none());
+    soon("the end", server.running.join()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_with_the_drain_says_unavailable() {
+    let server = start(options()).await;
+    let mut connection = connect(server.serve()).await.unwrap();
+    let request = http::Request::post(STREAM_PATH).header("content-type", "application/grpc");
+    let response = connection.call(request.body(tonic::body::Body::empty()).unwrap()).await.unwrap();
+    server.shutdown.begin();
+    let collected = soon("the stream's end", response.into_body().collect()).await.unwrap();
+    let status = tonic::Status::from_header_map(collected.trailers().unwrap()).unwrap();
+    assert_eq!(status.code(), tonic::Code::Unavailable);
+}
+
+#[tokio::test]
+async fn a_taken_port_is_one_clear_line() {
+    let taken = tokio::net::TcpListener::bind(FREE_PORT).await.unwrap().local_addr().unwrap();
+    let held = std::net::TcpListener::bind(taken).unwrap();
+    let error = GrpcServer::bind(NAME, FREE_PORT, &ServerOptions::embedded(taken)).await.unwrap_err();
+    assert!(matches!(error, ServerError::Bind { .. }));
+    let line = format!("{:#}", anyhow::Error::from(error));
+    let address = held.local_addr().unwrap().to_string();
+    for part in [address.as_str(), "--listen", "SHOP_LISTEN", "gRPC", "in use"] {
+        assert!(line.contains(part), "{part:?} is not in {line:?}");
+    }
+    assert!(!line.contains('\n'));
+}
+
+#[tokio::test]
+async fn a_server_that_never_starts_gives_its_ports_back() {
+    let server = GrpcServer::bind(NAME, FREE_PORT, &options()).await.unwrap();
+    let addresses = server.addresses();
+    drop(server);
+    soon("the closing of the port", closed(addresses.serve)).await;
+    soon("the closing of the admin port", closed(addresses.admin)).await;
+}

@@ -1,0 +1,148 @@
+//! A whole process: this test binary again, with one ignored test as its `main`.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    process::{Child, Command, ExitCode, Stdio},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use shop_server::{LogFormat, ServerOptions, TelemetryOptions, parse, run};
+
+use crate::service::{FREE_PORT, NAME, routes};
+
+/// Says which of the processes below the child is.
+const ROLE: &str = "SHOP_TEST_ROLE";
+
+/// Takes what the test harness is started with; only variables are the child's options.
+#[derive(Debug, clap::Parser)]
+struct Cli {
+    #[command(flatten)]
+    server: ServerOptions,
+    #[command(flatten)]
+    telemetry: TelemetryOptions,
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    _harness: Vec<String>,
+}
+
+#[test]
+#[ignore = "the body of the child processes below"]
+fn child() -> ExitCode {
+    let Ok(role) = std::env::var(ROLE) else { return ExitCode::SUCCESS };
+    let cli: Cli = parse();
+    let telemetry = TelemetryOptions { log_format: LogFormat::Json, ..cli.telemetry };
+    match role.as_str() {
+        "serve" => run(NAME, telemetry, |shutdown| async move {
+            let server = shop_server::GrpcServer::bind(NAME, FREE_PORT, &cli.server).await?;
+            tracing::info_span!("startup").in_scope(|| tracing::info!("inside a span"));
+            let running = server.start(routes(&std::sync::Arc::default()), tower_layer::Identity::new(), &shutdown);
+            Ok(running.join().await?)
+        }),
+        "panic" => run(NAME, telemetry, |shutdown| async move {
+            shutdown.spawn("doomed", async { panic!("the test asked for it") });
+            shutdown.join(crate::PATIENCE).await;
+            Ok(())
+        }),
+        "stubborn" => run(NAME, telemetry, |shutdown| async move {
+            tracing::info!("running");
+            shutdown.leaving().await;
+            tracing::info!("serving on regardless");
+            std::future::pending().await
+        }),
+        _ => run(NAME, telemetry, |_| async move {
+            let source = std::io::Error::other("disk\non fire");
+            Err(anyhow::Error::from(source).context("can't open the database"))
+        }),
+    }
+}
+
+pub(crate) fn spawn(role: &str, variables: &[(&str, &str)]) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["process::child", "--exact", "--ignored", "--nocapture"])
+        .env(ROLE, role)
+        .env("SHOP_LISTEN", "127.0.0.1:0")
+        .env("SHOP_ADMIN_LISTEN", "127.0.0.1:0")
+        .env("SHOP_DRAIN_LEAD", "0s")
+        .envs(variables.iter().copied())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Reads the child's stderr up to the line with this in it, which it returns.
+pub(crate) fn line_with(lines: &mut impl Iterator<Item = std::io::Result<String>>, text: &str) -> String {
+    lines.map(Result::unwrap).find(|line| line.contains(text)).unwrap_or_else(|| panic!("no line with {text:?}"))
+}
+
+pub(crate) fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+#[test]
+fn a_signal_drains_and_exits_with_0() {
+    for asked in [Signal::TERM, Signal::INT] {
+        let mut child = spawn("serve", &[]);
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        line_with(&mut lines, "serving");
+        signal(&child, asked);
+        line_with(&mut lines, "draining");
+        line_with(&mut lines, r#""message":"left""#);
+        assert!(child.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn a_second_signal_exits_at_once() {
+    let mut child = spawn("stubborn", &[]);
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    // The body runs once the handlers are in place, so neither signal finds the system's own.
+    line_with(&mut lines, "running");
+    signal(&child, Signal::TERM);
+    line_with(&mut lines, "serving on regardless");
+    signal(&child, Signal::TERM);
+    assert_eq!(child.wait().unwrap().code(), Some(128 + Signal::TERM.as_raw()));
+}
+
+#[test]
+fn a_bad_variable_exits_with_64_and_is_named() {
+    let mut child = spawn("serve", &[("SHOP_LISTEN", "nowhere")]);
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(64));
+    assert!(said.contains("--listen") && said.contains("SHOP_LISTEN") && said.contains("nowhere"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[test]
+fn an_error_is_one_line_with_its_chain() {
+    let mut child = spawn("fail", &[]);
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(!child.wait().unwrap().success());
+    assert!(said.lines().any(|line| line == "error: can't open the database: disk on fire"), "{said}");
+}
+
+#[test]
+fn log_lines_are_json_with_the_trace_id_where_there_is_one() {
+    let mut child = spawn("serve", &[]);
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let inside: serde_json::Value = serde_json::from_str(&line_with(&mut lines, "inside a span")).unwrap();
+    assert_eq!(inside["level"], "INFO");
+    assert_eq!(inside["trace_id"].as_str().map(str::len), Some(32), "{inside}");
+    let outside: serde_json::Value = serde_json::from_str(&line_with(&mut lines, "serving")).unwrap();
+    assert!(outside.get("trace_id").is_none(), "{outside}");
+    assert!(outside["server.address"].as_str().unwrap().starts_with("127.0.0.1:"), "{outside}");
+    signal(&child, Signal::TERM);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_panic_is_one_log_entry_with_its_backtrace() {
+    let mut child = spawn("panic", &[]);
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let entry: serde_json::Value = serde_json::from_str(&line_with(&mut lines, "panicked")).unwrap();
+    assert_eq!(entry["level"], "ERROR");
+    assert_eq!(entry["panic.message"], "the test asked for it");
+    assert!(entry["panic.backtrace"].as_str().unwrap().contains("process"), "{entry}");
+    assert!(child.wait().unwrap().success());
+}
