@@ -91,8 +91,8 @@ mod tests {
 
     #[test]
     fn the_protocols_units_are_read() {
-        assert_eq!(parse_grpc_timeout("2H"), Some(Duration::from_secs(7200)));
-        assert_eq!(parse_grpc_timeout("3M"), Some(Duration::from_secs(180)));
+        assert_eq!(parse_grpc_timeout("2H"), Some(Duration::from_hours(2)));
+        assert_eq!(parse_grpc_timeout("3M"), Some(Duration::from_mins(3)));
         assert_eq!(parse_grpc_timeout("4S"), Some(Duration::from_secs(4)));
         assert_eq!(parse_grpc_timeout("5m"), Some(Duration::from_millis(5)));
         assert_eq!(parse_grpc_timeout("6u"), Some(Duration::from_micros(6)));
