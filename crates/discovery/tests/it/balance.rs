@@ -50,9 +50,9 @@ async fn the_instance_with_the_fewest_calls_in_flight_is_chosen() {
 
 #[tokio::test]
 async fn an_open_stream_counts_until_it_is_dropped() {
-    let (changes, changed) = watch::channel(0);
+    let (sender, messages) = watch::channel(0);
     let behaviour = move |seen: &Seen| {
-        if seen.path.ends_with("WatchRevocations") { Reply::Stream(changed.clone()) } else { Reply::Good }
+        if seen.path.ends_with("WatchRevocations") { Reply::Stream(messages.clone()) } else { Reply::Good }
     };
     let servers = [Server::start(behaviour.clone()).await, Server::start(behaviour).await];
     let pool = pool(&servers.each_ref());
@@ -65,7 +65,7 @@ async fn an_open_stream_counts_until_it_is_dropped() {
         read(&pool).await.unwrap();
     }
     assert_eq!((busy.calls(), idle.calls()), (1, 10), "an open stream is a call in flight");
-    changes.send_replace(1);
+    sender.send_replace(1);
     stream.message().await.unwrap().unwrap();
 
     drop(stream);

@@ -10,9 +10,9 @@ use crate::support::{Reply, Seen, Server, read, reason, target};
 
 #[tokio::test]
 async fn calls_beyond_the_limit_are_refused_and_streams_count() {
-    let (changes, changed) = tokio::sync::watch::channel(0);
+    let (sender, messages) = tokio::sync::watch::channel(0);
     let server = Server::start(move |seen: &Seen| {
-        if seen.path.ends_with("WatchRevocations") { Reply::Stream(changed.clone()) } else { Reply::Good }
+        if seen.path.ends_with("WatchRevocations") { Reply::Stream(messages.clone()) } else { Reply::Good }
     })
     .await;
     let options = PoolOptions { max_in_flight: 2, ..PoolOptions::default() };
@@ -25,7 +25,7 @@ async fn calls_beyond_the_limit_are_refused_and_streams_count() {
 
     drop(first);
     read(&pool).await.unwrap();
-    drop(changes);
+    drop(sender);
     let mut second = second.into_inner();
     while second.message().await.unwrap().is_some() {}
     let third = client.watch_revocations(WatchRevocationsRequest::default()).await.unwrap();

@@ -48,8 +48,8 @@ async fn a_call_says_how_long_it_waits() {
 
 #[tokio::test]
 async fn a_stream_has_no_end_unless_somebody_set_one() {
-    let (_changes, changed) = tokio::sync::watch::channel(0);
-    let server = Server::start(move |_| Reply::Stream(changed.clone())).await;
+    let (_sender, messages) = tokio::sync::watch::channel(0);
+    let server = Server::start(move |_| Reply::Stream(messages.clone())).await;
     let mut client = UserServiceClient::new(pool(&[&server]));
     let mut stream = client.watch_revocations(WatchRevocationsRequest::default()).await.unwrap().into_inner();
     assert!(stream.message().await.unwrap().is_some());

@@ -1,5 +1,7 @@
 //! Tests of the pool on real sockets, against servers whose every answer is decided by the test.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
 mod balance;
 mod bounds;
 mod ejection;

@@ -26,8 +26,11 @@ fn first(failure: impl Fn() -> Reply + Send + Sync + 'static) -> impl Fn(&Seen) 
     }
 }
 
+/// A way to fail a call, with its name.
+type Failure = (&'static str, fn() -> Reply);
+
 /// Each way a call can fail without its fate being known.
-fn uncertain() -> Vec<(&'static str, fn() -> Reply)> {
+fn uncertain() -> Vec<Failure> {
     vec![
         ("hang-up", || Reply::Hangup),
         ("hang-up in mid-response", || Reply::HangupMidway),
