@@ -1,0 +1,75 @@
+//! Who may call what: every method of the two services, by every kind of caller, as the access table says.
+
+use shop_auth::Role;
+use shop_proto::{
+    access::{METHODS, Rule},
+    product as proto,
+    status::{Reason, Refusal},
+};
+use tonic::{Request, Response, Status};
+
+use crate::harness::{Shop, Token, as_caller};
+
+/// Calls the method with an empty request, which none of them finds valid or anything for.
+async fn call(shop: &Shop, method: &str, token: &Token) -> Result<(), Refusal> {
+    fn message<T: Default>(token: &Token) -> Request<T> {
+        as_caller(token, T::default())
+    }
+    fn done<T>(result: Result<Response<T>, Status>) -> Result<(), Refusal> {
+        result.map(|_| ()).map_err(|status| Refusal::from_status(&status))
+    }
+    let (mut products, mut reservations) = (shop.products.clone(), shop.reservations.clone());
+    match method {
+        "ListProducts" => done(products.list_products(message::<proto::ListProductsRequest>(token)).await),
+        "GetProduct" => done(products.get_product(message::<proto::GetProductRequest>(token)).await),
+        "CreateProduct" => done(products.create_product(message::<proto::CreateProductRequest>(token)).await),
+        "UpdateProduct" => done(products.update_product(message::<proto::UpdateProductRequest>(token)).await),
+        "ArchiveProduct" => done(products.archive_product(message::<proto::ArchiveProductRequest>(token)).await),
+        "GetAvailability" => done(products.get_availability(message::<proto::GetAvailabilityRequest>(token)).await),
+        "GetInventory" => done(products.get_inventory(message::<proto::GetInventoryRequest>(token)).await),
+        "AdjustInventory" => done(products.adjust_inventory(message::<proto::AdjustInventoryRequest>(token)).await),
+        "Reserve" => done(reservations.reserve(message::<proto::ReserveRequest>(token)).await),
+        "Commit" => done(reservations.commit(message::<proto::CommitRequest>(token)).await),
+        "Release" => done(reservations.release(message::<proto::ReleaseRequest>(token)).await),
+        "Return" => done(reservations.r#return(message::<proto::ReturnRequest>(token)).await),
+        other => panic!("{other} is called by no test"),
+    }
+}
+
+#[tokio::test]
+async fn every_method_lets_in_whom_the_table_says() {
+    let shop = Shop::open().await;
+    let callers = [
+        ("nobody", None),
+        ("customer", shop.user(Role::Customer)),
+        ("staff", shop.user(Role::Staff)),
+        ("admin", shop.user(Role::Admin)),
+        ("order", shop.service("order")),
+        ("gateway", shop.service("gateway")),
+    ];
+    let mut methods = 0;
+    for method in METHODS.iter().filter(|method| method.path.starts_with("/shop.product.v1.")) {
+        let name = method.path.rsplit('/').next().unwrap();
+        methods += 1;
+        for (caller, token) in &callers {
+            let allowed = match method.rule {
+                Rule::Public => true,
+                Rule::Staff => ["staff", "admin"].contains(caller),
+                Rule::Service(services) => services.contains(caller),
+                Rule::Authenticated | Rule::Owner | Rule::Admin => panic!("{name} has a rule that product had none of"),
+            };
+            let refused = call(&shop, name, token).await.err().map(|refusal| refusal.reason);
+            let denied = matches!(refused, Some(Reason::Unauthenticated | Reason::Forbidden));
+            assert_eq!(denied, !allowed, "{caller} calls {name}: {refused:?}");
+            if !allowed {
+                let expected = if *caller == "nobody" { Reason::Unauthenticated } else { Reason::Forbidden };
+                assert_eq!(refused, Some(expected), "{caller} calls {name}");
+            }
+        }
+        // A token that is presented must be good, whatever the method.
+        let forged: Token = Some("Bearer eyJhbGciOiJub25lIn0.e30.".parse().unwrap());
+        assert_eq!(call(&shop, name, &forged).await.unwrap_err().reason, Reason::InvalidToken, "{name}");
+    }
+    assert_eq!(methods, 12);
+    shop.close().await;
+}

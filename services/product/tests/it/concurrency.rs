@@ -1,0 +1,80 @@
+//! Many at once.
+
+use futures::future::join_all;
+use shop_proto::product::reserve_response::Outcome;
+use shop_types::new_id;
+
+use crate::harness::Shop;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sixty_four_reserves_for_ten_units_never_oversell() {
+    let shop = Shop::open().await;
+    let tea = shop.product("Tea", 1, 10).await;
+    let outcomes = join_all((0..64).map(|_| async { shop.reserve(new_id(), &[(&tea.id, 1)]).await.unwrap() })).await;
+    let reserved = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Reserved(_))).count();
+    assert_eq!(reserved, 10);
+    assert_eq!(shop.stock(&tea.id).await, (10, 10, 0));
+    shop.assert_clean().await;
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn orders_over_the_same_products_in_any_order_all_settle() {
+    let shop = Shop::open().await;
+    let mut ids = Vec::new();
+    for n in 0..6 {
+        ids.push(shop.product(&format!("p{n}"), 1, 20).await.id);
+    }
+    let outcomes = join_all((0..48usize).map(|n| {
+        // Every order begins its lines at another product.
+        let lines: Vec<_> = (0..4).map(|at| (ids[(n + at * 5) % ids.len()].as_str(), 1)).collect();
+        let shop = &shop;
+        async move { (n, shop.reserve(new_id(), &lines).await.unwrap()) }
+    }));
+    let reserved = outcomes.await.into_iter().filter(|(_, outcome)| matches!(outcome, Outcome::Reserved(_))).count();
+    let mut held = 0;
+    for id in &ids {
+        let (on_hand, reserved, available) = shop.stock(id).await;
+        assert_eq!((on_hand, reserved + available), (20, 20));
+        held += reserved;
+    }
+    assert_eq!(usize::try_from(held).unwrap(), reserved * 4);
+    shop.assert_clean().await;
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_order_reserved_fifty_times_at_once_is_reserved_once() {
+    let shop = Shop::open().await;
+    let tea = shop.product("Tea", 1, 100).await;
+    let order = new_id();
+    let outcomes = join_all((0..50).map(|_| async { shop.reserve(order, &[(&tea.id, 3)]).await.unwrap() })).await;
+    assert!(outcomes.iter().all(|outcome| *outcome == outcomes[0]));
+    assert_eq!(shop.stock(&tea.id).await, (100, 3, 97));
+    join_all((0..20).map(|_| async { shop.commit(order).await.unwrap() })).await;
+    assert_eq!(shop.stock(&tea.id).await, (97, 0, 97));
+    join_all((0..20).map(|_| async { shop.give_back(order).await.unwrap() })).await;
+    assert_eq!(shop.stock(&tea.id).await, (100, 0, 100));
+    shop.assert_clean().await;
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_commit_and_a_release_at_once_have_one_winner() {
+    let shop = Shop::open().await;
+    let tea = shop.product("Tea", 1, 100).await;
+    let (mut committed, mut released) = (0, 0);
+    for _ in 0..20 {
+        let order = new_id();
+        shop.reserve(order, &[(&tea.id, 1)]).await.unwrap();
+        match tokio::join!(shop.commit(order), shop.release(order)) {
+            (Ok(()), Err(_)) => committed += 1,
+            (Err(_), Ok(())) => released += 1,
+            both => panic!("commit and release: {both:?}"),
+        }
+    }
+    assert_eq!(committed + released, 20);
+    assert_eq!(shop.stock(&tea.id).await, (100 - committed, 0, 100 - committed));
+    shop.assert_clean().await;
+    shop.close().await;
+}

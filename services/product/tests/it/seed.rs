@@ -1,0 +1,79 @@
+//! A first catalogue, and what a start checks.
+
+use shop_product::{SeedProduct, Seeded, seed};
+use shop_server::{ServerOptions, Shutdown};
+use shop_storage::{Database, DatabaseOptions};
+use shop_types::Currency;
+
+use crate::harness::Shop;
+
+fn tea() -> SeedProduct {
+    SeedProduct {
+        sku: "TEA".to_owned(),
+        slug: "tea".to_owned(),
+        name: "Tea".to_owned(),
+        price: 499,
+        attributes: vec![("origin".to_owned(), "Japan".to_owned())],
+        stock: 12,
+        ..SeedProduct::default()
+    }
+}
+
+async fn database(dir: &tempfile::TempDir) -> (DatabaseOptions, Database) {
+    let options = DatabaseOptions::sqlite_file(&dir.path().join("product.db"));
+    shop_product::migrate_up(&options).await.unwrap();
+    let database = Database::open(shop_product::NAME, &options).await.unwrap();
+    (options, database)
+}
+
+#[tokio::test]
+async fn seeding_twice_is_seeding_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (options, database) = database(&dir).await;
+    let usd: Currency = "USD".parse().unwrap();
+    let coffee = SeedProduct { sku: "COFFEE".into(), slug: "coffee".into(), name: "Coffee".into(), stock: 0, ..tea() };
+    assert_eq!(seed(&database, usd, &[tea()]).await.unwrap(), Seeded { created: 1, present: 0 });
+    let repriced = SeedProduct { price: 1, stock: 5, ..tea() };
+    let seeded = seed(&database, usd, &[repriced, coffee]).await.unwrap();
+    assert_eq!(seeded, Seeded { created: 1, present: 1 });
+    let wrong = SeedProduct { sku: "X".into(), slug: "X".into(), ..tea() };
+    assert!(seed(&database, usd, &[wrong]).await.unwrap_err().to_string().contains("/slug"));
+    database.close().await.unwrap();
+
+    let shop = Shop::open_with(|served| served.database = options).await;
+    let key = Some(shop_proto::product::get_product_request::Key::Slug("tea".to_owned()));
+    let found = shop.products.clone().get_product(shop_proto::product::GetProductRequest { key }).await.unwrap();
+    let found = found.into_inner().product.unwrap();
+    assert_eq!((found.price.unwrap().amount, found.attributes["origin"].as_str()), (499, "Japan"));
+    assert_eq!(shop.stock(&found.id).await, (12, 0, 12));
+    shop.assert_clean().await;
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_start_refuses_what_it_can_not_serve_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = shop_auth::keys::create(dir.path(), &["user", "product"]).unwrap();
+    let shutdown = Shutdown::new();
+    let user = crate::user::start(&keys, &shutdown).await;
+    let mut options = crate::harness::options(dir.path().join("product.db"), &keys, &user);
+    let refused = shop_product::start(options.clone(), &shutdown).await.unwrap_err();
+    assert!(refused.to_string().contains("migrate up"), "{refused:#}");
+
+    let (_, database) = database(&dir).await;
+    seed(&database, "USD".parse().unwrap(), &[tea()]).await.unwrap();
+    let refused = shop_product::start(options.clone(), &shutdown).await.unwrap_err();
+    assert!(refused.to_string().contains("in use by another process"), "{refused:#}");
+    database.close().await.unwrap();
+
+    options.currency = "EUR".parse().unwrap();
+    let refused = shop_product::start(options.clone(), &shutdown).await.unwrap_err();
+    assert!(refused.to_string().contains("priced in USD"), "{refused:#}");
+
+    options.currency = "USD".parse().unwrap();
+    options.server = ServerOptions::embedded(user.addresses().serve);
+    let refused = shop_product::start(options, &shutdown).await.unwrap_err();
+    assert!(refused.to_string().contains(&user.addresses().serve.to_string()), "{refused:#}");
+    shutdown.begin();
+    user.join().await.unwrap();
+}
