@@ -7,7 +7,6 @@ use hyper::body::Incoming;
 use shop_proto::access::Method;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use tonic::{Status, body::Body as TonicBody};
-use tower::retry::budget::Budget as _;
 
 use crate::{
     connection::Unanswered,

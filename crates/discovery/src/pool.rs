@@ -18,10 +18,10 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Status, body::Body as TonicBody};
-use tower::retry::budget::TpsBudget;
 use tower_service::Service;
 
 use crate::{
+    budget::RetryBudget,
     call::Call,
     members::Members,
     request::{GRPC_TIMEOUT, parse_timeout},
@@ -29,12 +29,6 @@ use crate::{
     response::{ResponseBody, deadline_exceeded, overloaded},
     target::{Target, Upstream},
 };
-
-/// The retry budget: a tenth of the calls of the last ten seconds, and ten a second besides so that a quiet caller may
-/// retry at all. When an upstream is in trouble, retries then add a tenth to its load and no more.
-const BUDGET_WINDOW: Duration = Duration::from_secs(10);
-const BUDGET_SHARE: f32 = 0.1;
-const BUDGET_RESERVE_PER_SECOND: u32 = 10;
 
 /// How a pool behaves.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +61,7 @@ pub struct Pool {
 pub(crate) struct Shared {
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) members: Arc<Members>,
-    pub(crate) budget: TpsBudget,
+    pub(crate) budget: RetryBudget,
     in_flight: Arc<Semaphore>,
     default_timeout: Duration,
     _following: DropGuard,
@@ -87,7 +81,7 @@ impl Pool {
         let shared = Shared {
             upstream,
             members,
-            budget: TpsBudget::new(BUDGET_WINDOW, BUDGET_RESERVE_PER_SECOND, BUDGET_SHARE),
+            budget: RetryBudget::new(),
             in_flight: Arc::new(Semaphore::new(options.max_in_flight.min(Semaphore::MAX_PERMITS))),
             default_timeout: options.default_timeout,
             _following: stop.drop_guard(),
