@@ -12,7 +12,7 @@ use shop_types::Currency;
 /// Bytes of a secret that signs cursors at least: as many as HMAC-SHA256's output.
 const MIN_SECRET: usize = 32;
 /// How often the net for orphans is drawn in. They lapse a day after their order, so a minute more is nothing.
-pub const LAPSE_INTERVAL: Duration = Duration::from_secs(60);
+pub const LAPSE_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Everything the product service needs to run.
 #[derive(Debug, Clone, clap::Args)]

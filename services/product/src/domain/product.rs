@@ -144,14 +144,34 @@ pub(crate) struct RawChange<'a> {
     pub(crate) status: Option<ProductStatus>,
 }
 
+/// What a change does to a field that may be empty.
+#[derive(Debug, Clone, Default)]
+enum Patch<T> {
+    #[default]
+    Keep,
+    Clear,
+    Set(T),
+}
+
+impl<T> Patch<T> {
+    /// From a field that is absent to keep, and whose parser gives nothing for an empty text.
+    fn parse<'a>(raw: Option<&'a str>, parse: impl FnOnce(&'a str) -> Option<T>) -> Self {
+        match raw.map(parse) {
+            None => Self::Keep,
+            Some(None) => Self::Clear,
+            Some(Some(value)) => Self::Set(value),
+        }
+    }
+}
+
 /// A change that was checked as far as it goes without the product.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ProductChange {
     slug: Option<Slug>,
     name: Option<Name>,
-    description: Option<Option<Description>>,
+    description: Patch<Description>,
     price: Option<Price>,
-    image_url: Option<Option<ImageUrl>>,
+    image_url: Patch<ImageUrl>,
     set_attributes: Attributes,
     dropped_attributes: Vec<String>,
     clear_attributes: bool,
@@ -165,9 +185,9 @@ impl ProductChange {
         let change = Self {
             slug: raw.slug.and_then(|slug| check.take("/slug", Slug::parse(slug))),
             name: raw.name.and_then(|name| check.take("/name", Name::parse(name))),
-            description: raw.description.map(|text| parse_description(&mut check, text)),
+            description: Patch::parse(raw.description, |text| parse_description(&mut check, text)),
             price: raw.price.and_then(|(amount, code)| Price::parse(&mut check, amount, code, currency)),
-            image_url: raw.image_url.map(|url| parse_image_url(&mut check, url)),
+            image_url: Patch::parse(raw.image_url, |url| parse_image_url(&mut check, url)),
             set_attributes: Attributes::parse(&mut check, raw.set_attributes.iter().copied()),
             dropped_attributes: raw
                 .dropped_attributes
@@ -194,14 +214,18 @@ impl ProductChange {
         if let Some(name) = self.name {
             next.name = name.into_string();
         }
-        if let Some(description) = self.description {
-            next.description = description.map(Text::into_string).unwrap_or_default();
+        match self.description {
+            Patch::Keep => {}
+            Patch::Clear => next.description.clear(),
+            Patch::Set(description) => next.description = description.into_string(),
         }
         if let Some(price) = self.price {
             next.price = price.money();
         }
-        if let Some(image_url) = self.image_url {
-            next.image_url = image_url.map(ImageUrl::into_string);
+        match self.image_url {
+            Patch::Keep => {}
+            Patch::Clear => next.image_url = None,
+            Patch::Set(image_url) => next.image_url = Some(image_url.into_string()),
         }
         if let Some(status) = self.status {
             next.status = status;

@@ -23,19 +23,19 @@ pub(crate) struct Migrator;
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         let steps = [
-            Step { name: "m0001_products", ddl: || Ddl::Table(catalogue::products()) },
-            Step { name: "m0002_products_slug", ddl: || Ddl::Index(catalogue::products_slug()) },
-            Step { name: "m0003_products_newest", ddl: || Ddl::Index(catalogue::products_by("created_at")) },
-            Step { name: "m0004_products_price", ddl: || Ddl::Index(catalogue::products_by("price_amount")) },
-            Step { name: "m0005_products_name", ddl: || Ddl::Index(catalogue::products_by("sort_name")) },
-            Step { name: "m0006_slugs", ddl: || Ddl::Table(catalogue::slugs()) },
-            Step { name: "m0007_stock", ddl: || Ddl::Table(stock::stock()) },
-            Step { name: "m0008_stock_ledger", ddl: || Ddl::Table(stock::ledger()) },
-            Step { name: "m0009_stock_ledger_key", ddl: || Ddl::Index(stock::ledger_key()) },
-            Step { name: "m0010_stock_ledger_order", ddl: || Ddl::Index(stock::ledger_order()) },
-            Step { name: "m0011_reservations", ddl: || Ddl::Table(reservations::reservations()) },
-            Step { name: "m0012_reservations_lapse", ddl: || Ddl::Index(reservations::reservations_lapse()) },
-            Step { name: "m0013_reservation_lines", ddl: || Ddl::Table(reservations::lines()) },
+            Step { name: "m0001_products", ddl: Ddl::Table(catalogue::products) },
+            Step { name: "m0002_products_slug", ddl: Ddl::Index(catalogue::products_slug) },
+            Step { name: "m0003_products_newest", ddl: Ddl::Index(|| catalogue::products_by("created_at")) },
+            Step { name: "m0004_products_price", ddl: Ddl::Index(|| catalogue::products_by("price_amount")) },
+            Step { name: "m0005_products_name", ddl: Ddl::Index(|| catalogue::products_by("sort_name")) },
+            Step { name: "m0006_slugs", ddl: Ddl::Table(catalogue::slugs) },
+            Step { name: "m0007_stock", ddl: Ddl::Table(stock::stock) },
+            Step { name: "m0008_stock_ledger", ddl: Ddl::Table(stock::ledger) },
+            Step { name: "m0009_stock_ledger_key", ddl: Ddl::Index(stock::ledger_key) },
+            Step { name: "m0010_stock_ledger_order", ddl: Ddl::Index(stock::ledger_order) },
+            Step { name: "m0011_reservations", ddl: Ddl::Table(reservations::reservations) },
+            Step { name: "m0012_reservations_lapse", ddl: Ddl::Index(reservations::reservations_lapse) },
+            Step { name: "m0013_reservation_lines", ddl: Ddl::Table(reservations::lines) },
         ];
         steps.into_iter().map(|step| Box::new(step) as Box<dyn MigrationTrait>).collect()
     }
@@ -44,12 +44,12 @@ impl MigratorTrait for Migrator {
 /// One DDL statement with the name it is remembered by.
 struct Step {
     name: &'static str,
-    ddl: fn() -> Ddl,
+    ddl: Ddl,
 }
 
 enum Ddl {
-    Table(TableCreateStatement),
-    Index(IndexCreateStatement),
+    Table(fn() -> TableCreateStatement),
+    Index(fn() -> IndexCreateStatement),
 }
 
 impl MigrationName for Step {
@@ -61,9 +61,9 @@ impl MigrationName for Step {
 #[async_trait::async_trait]
 impl MigrationTrait for Step {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        match (self.ddl)() {
-            Ddl::Table(table) => manager.create_table(table).await,
-            Ddl::Index(index) => manager.create_index(index).await,
+        match self.ddl {
+            Ddl::Table(table) => manager.create_table(table()).await,
+            Ddl::Index(index) => manager.create_index(index()).await,
         }
     }
 }

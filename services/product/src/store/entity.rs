@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::entity::prelude::*;
+use sea_orm::FromJsonQueryResult;
 use serde::{Deserialize, Serialize};
 
 pub(super) mod product {
-    use super::{Attributes, *};
+    use sea_orm::entity::prelude::*;
+
+    use super::Attributes;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "products")]
@@ -59,7 +61,7 @@ pub(super) mod product {
 pub(crate) struct Attributes(pub(crate) BTreeMap<String, String>);
 
 pub(super) mod slug {
-    use super::*;
+    use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "slugs")]
@@ -76,7 +78,7 @@ pub(super) mod slug {
 }
 
 pub(super) mod stock {
-    use super::*;
+    use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "stock")]
@@ -104,7 +106,7 @@ pub(super) mod stock {
 }
 
 pub(super) mod ledger {
-    use super::*;
+    use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "stock_ledger")]
@@ -141,7 +143,7 @@ pub(super) mod ledger {
 }
 
 pub(super) mod reservation {
-    use super::*;
+    use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "reservations")]
@@ -185,7 +187,7 @@ pub(super) mod reservation {
 }
 
 pub(super) mod reservation_line {
-    use super::*;
+    use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "reservation_lines")]

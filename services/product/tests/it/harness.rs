@@ -1,6 +1,6 @@
 //! A product server with its surroundings, and callers of every kind.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::Path, time::Duration};
 
 use secrecy::SecretString;
 use shop_auth::{Role, ServiceSigner, UserCaller, UserTokenSigner, keys};
@@ -52,7 +52,7 @@ impl Shop {
         let keys = keys::create(dir.path(), &["user", "product", "order", "gateway"]).unwrap();
         let shutdown = Shutdown::new();
         let user = user::start(&keys, &shutdown).await;
-        let mut options = options(dir.path().join("product.db"), &keys, &user);
+        let mut options = options(&dir.path().join("product.db"), &keys, &user);
         adjust(&mut options);
         shop_product::migrate_up(&options.database).await.unwrap();
         let database = options.database.clone();
@@ -76,13 +76,15 @@ impl Shop {
     }
 
     /// A user of the role who has just signed in.
+    #[expect(clippy::unnecessary_wraps, reason = "it is one of the callers, and nobody is another")]
     pub(crate) fn user(&self, role: Role) -> Token {
         let signer = UserTokenSigner::new(&self.keys.options("user"), "local").unwrap();
         let caller = UserCaller { user_id: new_id(), session_id: new_id(), role, epoch: 0 };
-        let token = signer.sign(&caller, Duration::from_secs(300)).unwrap();
+        let token = signer.sign(&caller, Duration::from_mins(5)).unwrap();
         Some(format!("Bearer {token}").parse().unwrap())
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "it is one of the callers, and nobody is another")]
     pub(crate) fn service(&self, name: &'static str) -> Token {
         let signer = ServiceSigner::new(&self.keys.options(name), name, "local").unwrap();
         Some(signer.bearer(shop_product::NAME).unwrap())
@@ -150,7 +152,7 @@ impl Shop {
         order: Uuid,
         lines: &[(&str, i64)],
     ) -> Result<proto::reserve_response::Outcome, Refusal> {
-        self.reserve_until(order, lines, Instant::now().plus(Duration::from_secs(3600))).await
+        self.reserve_until(order, lines, Instant::now().plus(Duration::from_hours(1))).await
     }
 
     pub(crate) async fn reserve_until(
@@ -202,10 +204,10 @@ impl Shop {
     }
 }
 
-pub(crate) fn options(file: PathBuf, keys: &keys::KeyPaths, user: &Running) -> Options {
+pub(crate) fn options(file: &Path, keys: &keys::KeyPaths, user: &Running) -> Options {
     Options {
         server: ServerOptions::embedded("127.0.0.1:0".parse().unwrap()),
-        database: DatabaseOptions::sqlite_file(&file),
+        database: DatabaseOptions::sqlite_file(file),
         auth: keys.options(shop_product::NAME),
         user_address: vec![user.addresses().serve.into()],
         cursor_secret: SecretString::from("a secret of thirty-two bytes or more"),
@@ -248,6 +250,7 @@ pub(crate) fn new_product(slug: &str, price: i64) -> proto::CreateProductRequest
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "messages have no field that must be set")]
 pub(crate) fn usd(amount: i64) -> Option<types::Money> {
     Some(types::Money { amount, currency: "USD".to_owned() })
 }

@@ -1,5 +1,11 @@
 //! The product service through gRPC: a real server on a free port, real tokens, a database of its own for each test.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that can't go on fails, in what its functions share too"
+)]
+
 mod access;
 mod audit;
 mod catalogue;

@@ -36,12 +36,15 @@ enum Answer {
 }
 
 /// On hand, reserved, available of a product of ten pieces, by what is held or committed of it.
-const UNTOUCHED: (i64, i64, i64) = (10, 0, 10);
-const HELD: (i64, i64, i64) = (10, 4, 6);
-const GONE: (i64, i64, i64) = (6, 0, 6);
+type Stock = (i64, i64, i64);
+const UNTOUCHED: Stock = (10, 0, 10);
+const HELD: Stock = (10, 4, 6);
+const GONE: Stock = (6, 0, 6);
 
-/// State × command → answer and the stock after it.
-const MATRIX: [(State, [(Command, Answer, (i64, i64, i64)); 4]); 7] = {
+/// What each command answers in a state, and the stock after it.
+type Row = [(Command, Answer, Stock); 4];
+
+const MATRIX: [(State, Row); 7] = {
     use Answer::{Conflict, Done, Refused, Reserved};
     use Command::{Commit, Release, Reserve, Return};
     [

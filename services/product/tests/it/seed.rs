@@ -56,7 +56,7 @@ async fn a_start_refuses_what_it_can_not_serve_from() {
     let keys = shop_auth::keys::create(dir.path(), &["user", "product"]).unwrap();
     let shutdown = Shutdown::new();
     let user = crate::user::start(&keys, &shutdown).await;
-    let mut options = crate::harness::options(dir.path().join("product.db"), &keys, &user);
+    let mut options = crate::harness::options(&dir.path().join("product.db"), &keys, &user);
     let refused = shop_product::start(options.clone(), &shutdown).await.unwrap_err();
     assert!(refused.to_string().contains("migrate up"), "{refused:#}");
 
