@@ -119,7 +119,7 @@ impl Catalogue {
             .write(move |transaction| {
                 let change = change.clone();
                 Box::pin(async move {
-                    let present = products::find(transaction, id).await?.ok_or(Error::UnknownProduct)?;
+                    let present = products::find_locked(transaction, id).await?.ok_or(Error::UnknownProduct)?;
                     if present.version != expected {
                         return Err(Error::StaleVersion { present: present.version });
                     }

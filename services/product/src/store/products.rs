@@ -125,6 +125,12 @@ pub(crate) async fn find(connection: &impl ConnectionTrait, id: Uuid) -> Result<
     Ok(row.map(Product::try_from).transpose()?)
 }
 
+/// The product, locked until the transaction ends where rows have locks.
+pub(crate) async fn find_locked(connection: &impl ConnectionTrait, id: Uuid) -> Result<Option<Product>, StorageError> {
+    let row = product::Entity::find_by_id(id).lock_exclusive().one(connection).await?;
+    Ok(row.map(Product::try_from).transpose()?)
+}
+
 pub(crate) async fn find_by_slug(
     connection: &impl ConnectionTrait,
     slug: &Slug,

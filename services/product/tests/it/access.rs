@@ -6,9 +6,10 @@ use shop_proto::{
     product as proto,
     status::{Reason, Refusal},
 };
+use shop_types::new_id;
 use tonic::{Request, Response, Status};
 
-use crate::harness::{Shop, Token, as_caller};
+use crate::harness::{BOUND, Shop, Token, as_caller};
 
 /// Calls the method with an empty request, which none of them finds valid or anything for.
 async fn call(shop: &Shop, method: &str, token: &Token) -> Result<(), Refusal> {
@@ -71,5 +72,37 @@ async fn every_method_lets_in_whom_the_table_says() {
         assert_eq!(call(&shop, name, &forged).await.unwrap_err().reason, Reason::InvalidToken, "{name}");
     }
     assert_eq!(methods, 12);
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_revoked_session_is_over() {
+    let shop = Shop::open().await;
+    let (over, other) = (new_id(), new_id());
+    let (over_token, other_token) = (shop.session(Role::Staff, over), shop.session(Role::Staff, other));
+    for token in [&over_token, &other_token] {
+        assert_eq!(call(&shop, "GetInventory", token).await.unwrap_err().reason, Reason::NotFound);
+    }
+    shop.feed.revoke_session(over);
+    let refused = async {
+        while call(&shop, "GetInventory", &over_token).await.unwrap_err().reason != Reason::InvalidToken {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(BOUND, refused).await.unwrap();
+    assert_eq!(call(&shop, "GetInventory", &other_token).await.unwrap_err().reason, Reason::NotFound);
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn without_the_feed_staff_is_refused_and_the_shop_still_sells() {
+    // Nothing listens at port 1.
+    let shop = Shop::open_with(|options| options.user_address = vec!["127.0.0.1:1".parse().unwrap()]).await;
+    assert_eq!(call(&shop, "GetInventory", &shop.staff).await.unwrap_err().reason, Reason::Unavailable);
+    assert_eq!(call(&shop, "GetInventory", &shop.user(Role::Customer)).await.unwrap_err().reason, Reason::Forbidden);
+    for token in [None, shop.user(Role::Customer)] {
+        call(&shop, "ListProducts", &token).await.unwrap();
+    }
+    assert_eq!(call(&shop, "Reserve", &shop.order).await.unwrap_err().reason, Reason::ValidationFailed);
     shop.close().await;
 }

@@ -22,7 +22,7 @@ use tonic::{
     metadata::{Ascii, MetadataValue},
 };
 
-use crate::user;
+use crate::user::{self, Feed};
 
 /// Every wait of a test ends after this.
 pub(crate) const BOUND: Duration = Duration::from_secs(10);
@@ -36,6 +36,7 @@ pub(crate) struct Shop {
     pub(crate) database: DatabaseOptions,
     pub(crate) staff: Token,
     pub(crate) order: Token,
+    pub(crate) feed: Feed,
     keys: keys::KeyPaths,
     shutdown: Shutdown,
     running: Vec<Running>,
@@ -51,7 +52,8 @@ impl Shop {
         let dir = tempfile::tempdir().unwrap();
         let keys = keys::create(dir.path(), &["user", "product", "order", "gateway"]).unwrap();
         let shutdown = Shutdown::new();
-        let user = user::start(&keys, &shutdown).await;
+        let feed = Feed::default();
+        let user = user::start(feed.clone(), &keys, &shutdown).await;
         let mut options = options(&dir.path().join("product.db"), &keys, &user);
         adjust(&mut options);
         shop_product::migrate_up(&options.database).await.unwrap();
@@ -65,6 +67,7 @@ impl Shop {
             database,
             staff: None,
             order: None,
+            feed,
             keys,
             shutdown,
             running: vec![user, running],
@@ -76,10 +79,15 @@ impl Shop {
     }
 
     /// A user of the role who has just signed in.
-    #[expect(clippy::unnecessary_wraps, reason = "it is one of the callers, and nobody is another")]
     pub(crate) fn user(&self, role: Role) -> Token {
+        self.session(role, new_id())
+    }
+
+    /// The same in a session that is known.
+    #[expect(clippy::unnecessary_wraps, reason = "it is one of the callers, and nobody is another")]
+    pub(crate) fn session(&self, role: Role, session_id: Uuid) -> Token {
         let signer = UserTokenSigner::new(&self.keys.options("user"), "local").unwrap();
-        let caller = UserCaller { user_id: new_id(), session_id: new_id(), role, epoch: 0 };
+        let caller = UserCaller { user_id: new_id(), session_id, role, epoch: 0 };
         let token = signer.sign(&caller, Duration::from_mins(5)).unwrap();
         Some(format!("Bearer {token}").parse().unwrap())
     }

@@ -5,7 +5,10 @@ use shop_server::{ServerOptions, Shutdown};
 use shop_storage::{Database, DatabaseOptions};
 use shop_types::Currency;
 
-use crate::harness::Shop;
+use crate::{
+    harness::Shop,
+    user::{self, Feed},
+};
 
 fn tea() -> SeedProduct {
     SeedProduct {
@@ -55,7 +58,7 @@ async fn a_start_refuses_what_it_can_not_serve_from() {
     let dir = tempfile::tempdir().unwrap();
     let keys = shop_auth::keys::create(dir.path(), &["user", "product"]).unwrap();
     let shutdown = Shutdown::new();
-    let user = crate::user::start(&keys, &shutdown).await;
+    let user = user::start(Feed::default(), &keys, &shutdown).await;
     let mut options = crate::harness::options(&dir.path().join("product.db"), &keys, &user);
     let refused = shop_product::start(options.clone(), &shutdown).await.unwrap_err();
     assert!(refused.to_string().contains("migrate up"), "{refused:#}");

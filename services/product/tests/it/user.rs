@@ -1,6 +1,10 @@
 //! The part of the user service that product calls: the feed of revocations, behind the real access layer.
 
-use std::{pin::Pin, time::Duration};
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use shop_auth::{AccessLayer, KeyBundle, Revocations, Verifier, keys::KeyPaths};
 use shop_proto::user::{
@@ -8,11 +12,25 @@ use shop_proto::user::{
     user_service_server::{UserService, UserServiceServer},
 };
 use shop_server::{GrpcServer, Running, ServerOptions, Shutdown};
+use shop_types::{Instant, Uuid};
 use tokio_stream::{Stream, StreamExt as _, wrappers::IntervalStream};
 use tonic::{Request, Response, Status, async_trait, service::Routes};
 
-/// Nobody's credentials are ever revoked.
-struct Feed;
+/// What has been revoked; it is told again with every heartbeat.
+#[derive(Clone, Default)]
+pub(crate) struct Feed(Arc<Mutex<Vec<proto::Revocation>>>);
+
+impl Feed {
+    /// Voids the session's tokens.
+    pub(crate) fn revoke_session(&self, session_id: Uuid) {
+        let forget_after = Instant::now().plus(Duration::from_mins(5));
+        self.0.lock().unwrap().push(proto::Revocation {
+            position: 1,
+            subject: Some(proto::revocation::Subject::SessionId(session_id.to_string())),
+            forget_after: Some(prost_types::Timestamp { seconds: forget_after.as_seconds(), nanos: 0 }),
+        });
+    }
+}
 
 type Revoked = Pin<Box<dyn Stream<Item = Result<proto::WatchRevocationsResponse, Status>> + Send>>;
 
@@ -26,8 +44,10 @@ macro_rules! feed_and_absent {
                 &self,
                 _: Request<proto::WatchRevocationsRequest>,
             ) -> Result<Response<Revoked>, Status> {
-                let heartbeat = tokio::time::interval(Duration::from_secs(1));
-                let messages = IntervalStream::new(heartbeat).map(|_| Ok(proto::WatchRevocationsResponse::default()));
+                let (feed, heartbeat) = (self.clone(), tokio::time::interval(Duration::from_millis(100)));
+                let messages = IntervalStream::new(heartbeat).map(move |_| {
+                    Ok(proto::WatchRevocationsResponse { revocations: feed.0.lock().unwrap().clone() })
+                });
                 Ok(Response::new(Box::pin(messages)))
             }
 
@@ -64,10 +84,10 @@ feed_and_absent! {
 }
 
 /// Serves the feed to whoever has product's token.
-pub(crate) async fn start(keys: &KeyPaths, shutdown: &Shutdown) -> Running {
+pub(crate) async fn start(feed: Feed, keys: &KeyPaths, shutdown: &Shutdown) -> Running {
     let any = "127.0.0.1:0".parse().unwrap();
     let server = GrpcServer::bind("user", any, &ServerOptions::embedded(any)).await.unwrap();
     let bundle = KeyBundle::load(&keys.options("user").key_bundle).unwrap();
     let verifier = Verifier::new(bundle, "user", "local", Revocations::local());
-    server.start(Routes::new(UserServiceServer::new(Feed)), AccessLayer::new(verifier), shutdown)
+    server.start(Routes::new(UserServiceServer::new(feed)), AccessLayer::new(verifier), shutdown)
 }
