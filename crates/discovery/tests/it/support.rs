@@ -137,8 +137,9 @@ impl Server {
         self.shared.seen.lock().iter().filter(|seen| seen.path == path).count()
     }
 
+    /// The latest call, probes not counted.
     pub(crate) fn last(&self) -> Seen {
-        self.shared.seen.lock().last().unwrap().clone()
+        self.shared.seen.lock().iter().rfind(|seen| seen.path != HEALTH).unwrap().clone()
     }
 
     pub(crate) fn open_connections(&self) -> usize {
