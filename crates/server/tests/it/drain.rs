@@ -45,7 +45,13 @@ async fn a_drain_finishes_calls_in_flight_and_takes_no_more() {
 
 #[tokio::test]
 async fn calls_that_outlive_the_drain_are_cut() {
-    let server = start(ServerOptions { drain_timeout: Duration::from_millis(50), ..options() }).await;
+    let limits = ServerOptions {
+        drain_timeout: Duration::from_millis(50),
+        // Out of the way: the call must not end by its own limit.
+        request_timeout: crate::PATIENCE * 100,
+        ..options()
+    };
+    let server = start(limits).await;
     let mut client = server.client().await;
     let in_flight = tokio::spawn(async move { answer(&mut client, ask("hang")).await });
     soon("the call's start", server.events.entered.notified()).await;

@@ -29,7 +29,7 @@ async fn a_panic_costs_its_own_call_only() {
 #[tokio::test]
 async fn the_servers_own_limit_ends_a_call_and_its_handler() {
     let server = start(ServerOptions { request_timeout: Duration::from_millis(50), ..options() }).await;
-    let refusal = answer(&mut server.client().await, ask("hang")).await.unwrap_err();
+    let refusal = soon("an answer", answer(&mut server.client().await, ask("hang"))).await.unwrap_err();
     assert_eq!(refusal.reason, Reason::DeadlineExceeded);
     soon("the handler's end", server.events.dropped.notified()).await;
 }

@@ -46,7 +46,8 @@ fn child() -> ExitCode {
             tracing::info!("running");
             shutdown.leaving().await;
             tracing::info!("serving on regardless");
-            std::future::pending().await
+            tokio::time::sleep(crate::PATIENCE).await;
+            Ok(())
         }),
         _ => run(NAME, telemetry, |_| async move {
             let source = std::io::Error::other("disk\non fire");
