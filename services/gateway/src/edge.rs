@@ -5,12 +5,12 @@ use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
-    extract::{Request, State},
+    extract::{MatchedPath, Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use futures::FutureExt as _;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use http_body::Body as _;
 use shop_proto::status::Reason;
 use shop_server::{
@@ -19,7 +19,10 @@ use shop_server::{
 };
 use tokio::sync::Semaphore;
 
-use crate::problem::{self, Problem, Unrendered};
+use crate::{
+    openapi,
+    problem::{self, Problem, Unrendered},
+};
 
 /// The largest header fields that are let in: the credential among them travels on in gRPC headers, which have bounds of
 /// their own.
@@ -110,7 +113,6 @@ fn finish(method: &Method, path: &str, mut response: Response) -> Response {
         response = problem.render(response, path, propagation::current_trace_id().as_deref());
     }
     let headers = response.headers_mut();
-    allow_options(headers);
     // What anyone may see and keep says so itself.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -136,16 +138,6 @@ fn foreign_failure(response: &Response) -> Option<Problem> {
     })
 }
 
-/// The routes know their methods; that OPTIONS is answered everywhere is known here.
-fn allow_options(headers: &mut HeaderMap) {
-    let Some(allow) = headers.get(header::ALLOW).and_then(|allow| allow.to_str().ok()) else { return };
-    let methods = allow.split(',').map(str::trim).filter(|method| !method.is_empty() && *method != "OPTIONS");
-    let allow = methods.chain(["OPTIONS"]).collect::<Vec<_>>().join(", ");
-    if let Ok(allow) = HeaderValue::try_from(allow) {
-        headers.insert(header::ALLOW, allow);
-    }
-}
-
 fn without_body(mut response: Response) -> Response {
     if let Some(length) = response.body().size_hint().exact().filter(|length| *length > 0) {
         response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
@@ -159,17 +151,42 @@ pub(crate) async fn not_found() -> Problem {
     Problem::new(Reason::NotFound, "There is nothing at this URL.")
 }
 
-/// A route, and not this method of it. The router adds `Allow`.
-pub(crate) async fn other_method(method: Method) -> Response {
-    if method == Method::OPTIONS {
-        return StatusCode::NO_CONTENT.into_response();
-    }
-    Problem::new(Reason::MethodNotAllowed, "The header Allow names the methods of this URL.").into_response()
+/// A route, and not this method of it.
+pub(crate) async fn other_method(method: Method, route: MatchedPath) -> Response {
+    let mut response = if method == Method::OPTIONS {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        Problem::new(Reason::MethodNotAllowed, "The header Allow names the methods of this URL.").into_response()
+    };
+    response.headers_mut().insert(header::ALLOW, openapi::allow(route.as_str()));
+    response
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::{Router, routing};
+    use http_body_util::BodyExt as _;
+    use tower::ServiceExt as _;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_and_the_next_request_is_served() {
+        let edge = Arc::new(Edge::new(1, Duration::from_secs(10)));
+        let panics = || async { assert!(std::hint::black_box(false), "the secret is 42") };
+        let router = Router::new()
+            .route("/panics", routing::get(panics))
+            .route("/works", routing::get(|| async { "fine" }))
+            .layer(axum::middleware::from_fn_with_state(edge, guard));
+        let get = |path: &str| router.clone().oneshot(Request::get(path).body(Body::empty()).unwrap());
+        let response = get("/panics").await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((&problem["code"], &problem["instance"]), (&"INTERNAL".into(), &"/panics".into()));
+        assert!(!problem.to_string().contains("secret"));
+        assert_eq!(get("/works").await.unwrap().status(), StatusCode::OK);
+    }
 
     #[test]
     fn urls_are_percent_encoded_text() {

@@ -1,13 +1,14 @@
 //! The OpenAPI document, generated from the handlers, and the routes that it describes.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
+use http::HeaderValue;
 use shop_proto::status::Reason;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
         ComponentsBuilder, ContentBuilder, HeaderBuilder, InfoBuilder, License, ObjectBuilder, OpenApi, OpenApiBuilder,
-        Ref, RefOr, Response, ResponseBuilder, Schema, ServerBuilder,
+        PathItem, Ref, RefOr, Response, ResponseBuilder, Schema, ServerBuilder,
         schema::{AllOfBuilder, ArrayBuilder, Type},
         security::{Http, HttpAuthScheme, SecurityScheme},
         tag::TagBuilder,
@@ -247,6 +248,31 @@ fn document() -> OpenApi {
     let responses = problem_components(&document);
     document.components.get_or_insert_default().responses.extend(responses);
     document
+}
+
+/// The methods of a route as the header `Allow` lists them. The router knows them too and says nothing of OPTIONS, which
+/// is answered everywhere.
+pub(crate) fn allow(route: &str) -> HeaderValue {
+    static METHODS: LazyLock<BTreeMap<String, HeaderValue>> = LazyLock::new(|| {
+        let paths = document().paths.paths.into_iter();
+        paths.map(|(path, item)| (path, methods(&item))).collect()
+    });
+    // What the document does not describe is the page that shows it.
+    METHODS.get(route).cloned().unwrap_or(HeaderValue::from_static("GET, HEAD, OPTIONS"))
+}
+
+fn methods(item: &PathItem) -> HeaderValue {
+    let known = [
+        ("GET, HEAD", &item.get),
+        ("POST", &item.post),
+        ("PUT", &item.put),
+        ("PATCH", &item.patch),
+        ("DELETE", &item.delete),
+    ];
+    let there = known.into_iter().filter(|(_, operation)| operation.is_some()).map(|(name, _)| name);
+    let listed = there.chain(["OPTIONS"]).collect::<Vec<_>>().join(", ");
+    // Names of methods are visible ASCII.
+    HeaderValue::try_from(listed).unwrap_or(HeaderValue::from_static("OPTIONS"))
 }
 
 /// The document as it is committed and served.

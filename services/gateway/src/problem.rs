@@ -25,7 +25,8 @@ const REPLAYED: &str = "replayed";
 /// A failed request.
 #[derive(Debug)]
 pub(crate) struct Problem {
-    refusal: Refusal,
+    // Boxed: it travels in every result, and most succeed.
+    refusal: Box<Refusal>,
     /// What happened, for the log only.
     cause: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -50,7 +51,7 @@ impl Problem {
     /// Our bug: the client learns that much, the log learns the cause.
     pub(crate) fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let refusal = Refusal::new(Reason::Internal, "It is logged under the trace id.");
-        Self { refusal, cause: Some(cause.into()) }
+        Self { refusal: Box::new(refusal), cause: Some(cause.into()) }
     }
 
     /// Why it failed.
@@ -61,7 +62,8 @@ impl Problem {
     /// The same occurrence under another reason, with the time to wait kept.
     pub(crate) fn recast(self, reason: Reason, detail: impl Into<String>) -> Self {
         let retry_after = self.refusal.retry_after;
-        Self { refusal: Refusal { retry_after, ..Refusal::new(reason, detail) }, cause: self.cause }
+        let refusal = Refusal { retry_after, ..Refusal::new(reason, detail) };
+        Self { refusal: Box::new(refusal), cause: self.cause }
     }
 
     fn field(reason: Reason, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
@@ -195,7 +197,7 @@ fn chain(error: &(dyn Error + 'static)) -> String {
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, cause: None }
+        Self { refusal: Box::new(refusal), cause: None }
     }
 }
 
@@ -204,7 +206,7 @@ impl From<tonic::Status> for Problem {
     fn from(status: tonic::Status) -> Self {
         let refusal = Refusal::from_status(&status);
         let server_error = refusal.reason.http() >= 500;
-        Self { refusal, cause: server_error.then(|| status.into()) }
+        Self { refusal: Box::new(refusal), cause: server_error.then(|| status.into()) }
     }
 }
 

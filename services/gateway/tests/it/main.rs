@@ -1,1 +1,12 @@
-//! Tests of the gateway.
+//! The gateway over HTTP, in front of a stand-in for the services whose answers each test writes.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in what its functions share too")]
+
+mod access;
+mod documents;
+mod edge;
+mod malformed;
+mod outage;
+mod problems;
+mod support;
+mod translation;
