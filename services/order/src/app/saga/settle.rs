@@ -1,0 +1,158 @@
+//! The transaction of a step: an outcome becomes the order's next state and the saga's next step.
+
+use std::time::Duration;
+
+use sea_orm::DatabaseTransaction;
+use shop_storage::clock;
+use shop_types::{Instant, Money};
+
+use super::ask::Answer;
+use crate::{
+    app::Error,
+    domain::{Actor, Change, Effect, Event, Item, Order, Outcome, Reason, Status, plan, total},
+    store::{
+        money, orders,
+        revise::{self, Guard, Revision},
+        sagas::{self, CancelRequest, Holder, Lease},
+    },
+};
+
+/// What the transaction of a step came to.
+pub(super) enum Settled {
+    /// Another process has the lease; nothing was written.
+    LeaseLost,
+    Done {
+        /// The order, if its state changed.
+        order: Option<Order>,
+        outcome: Outcome,
+        next: Option<Lease>,
+    },
+}
+
+/// The transaction of a step.
+pub(super) async fn settle(
+    transaction: &DatabaseTransaction,
+    lease: Lease,
+    answer: Answer,
+    holder: Holder,
+    payment_timeout: Duration,
+) -> Result<Settled, Error> {
+    let saga = sagas::find(transaction, lease.order_id).await?.ok_or(Error::Missing("saga"))?;
+    if saga.epoch != lease.epoch || saga.step != Some(lease.step) {
+        return Ok(Settled::LeaseLost);
+    }
+    let order = orders::find(transaction, lease.order_id, None).await?.ok_or(Error::Missing("order"))?;
+    let now = clock::read(transaction).await?;
+
+    let outcome = in_the_light_of(&order, saga.cancel.as_ref(), answer.outcome);
+    let row = plan(lease.step, outcome).ok_or(Error::Unplanned { step: lease.step, outcome })?;
+    let moved = match row.effect {
+        Effect::None => None,
+        Effect::Reserve => Some(reserve(transaction, order, answer.items, now, payment_timeout).await?),
+        Effect::Reject(reason) => Some(reject(transaction, order, answer.items, reason, now).await?),
+        Effect::CancelAsAsked => {
+            let asked = saga.cancel.ok_or(Error::Missing("request to cancel"))?;
+            Some(cancel_as_asked(transaction, order, asked, now).await?)
+        }
+        Effect::CancelForWantOfStock => Some(cancel_for_want_of_stock(transaction, order, now).await?),
+    };
+    match sagas::advance(transaction, lease, row.next, holder, now).await? {
+        Some(next) => Ok(Settled::Done { order: moved, outcome, next }),
+        // Undone: the lease went between the look and the write.
+        None => Err(Error::Raced),
+    }
+}
+
+/// What an outcome is worth, given what happened to the order while the call was made.
+fn in_the_light_of(order: &Order, cancel: Option<&CancelRequest>, outcome: Outcome) -> Outcome {
+    match (outcome, order.status) {
+        (_, Status::Pending) if cancel.is_some() => Outcome::CancelRequested,
+        (Outcome::GoodsCommitted, Status::Cancelled) => Outcome::CommittedForNothing,
+        (Outcome::ReservationLapsed, Status::Cancelled) => Outcome::LapsedForNothing,
+        (outcome, _) => outcome,
+    }
+}
+
+async fn reserve(
+    transaction: &DatabaseTransaction,
+    order: Order,
+    items: Option<Vec<Item>>,
+    now: Instant,
+    payment_timeout: Duration,
+) -> Result<Order, Error> {
+    let items = items.ok_or(Error::Missing("answer to the reservation"))?;
+    orders::replace_items(transaction, order.id, &items).await?;
+    // Checked when the answer came.
+    let total = total(&items).ok().flatten();
+    let reserved = Order { items, total, expires_at: Some(now.plus(payment_timeout)), ..order };
+    let revision = by_the_saga(Event::Reserve, None, now);
+    Ok(revise::revise(transaction, reserved, &revision, Guard::None).await?)
+}
+
+async fn reject(
+    transaction: &DatabaseTransaction,
+    order: Order,
+    items: Option<Vec<Item>>,
+    reason: Reason,
+    now: Instant,
+) -> Result<Order, Error> {
+    let items = match items {
+        Some(items) => {
+            orders::replace_items(transaction, order.id, &items).await?;
+            items
+        }
+        None => order.items,
+    };
+    let rejected = Order { items, reason: Some(reason), ..order };
+    Ok(revise::revise(transaction, rejected, &by_the_saga(Event::Reject, Some(reason), now), Guard::None).await?)
+}
+
+async fn cancel_as_asked(
+    transaction: &DatabaseTransaction,
+    order: Order,
+    asked: CancelRequest,
+    now: Instant,
+) -> Result<Order, Error> {
+    let revision = Revision {
+        change: Change::Moved(Event::Cancel),
+        actor: Actor::User(asked.by),
+        reason: Some(asked.reason),
+        note: asked.note,
+        at: now,
+    };
+    let cancelled = Order { reason: Some(asked.reason), ..order };
+    Ok(revise::revise(transaction, cancelled, &revision, Guard::None).await?)
+}
+
+async fn cancel_for_want_of_stock(
+    transaction: &DatabaseTransaction,
+    order: Order,
+    now: Instant,
+) -> Result<Order, Error> {
+    let order = owe_total(transaction, order).await?;
+    let cancelled = Order { reason: Some(Reason::OutOfStock), ..order };
+    let revision = by_the_saga(Event::Cancel, Some(Reason::OutOfStock), now);
+    Ok(revise::revise(transaction, cancelled, &revision, Guard::None).await?)
+}
+
+/// A paid order's total becomes due back.
+pub(in crate::app) async fn owe_total(transaction: &DatabaseTransaction, order: Order) -> Result<Order, Error> {
+    let total = order.total.ok_or(Error::Missing("total of a paid order"))?;
+    owe(transaction, order, total).await
+}
+
+/// Adds to what is owed back.
+pub(in crate::app) async fn owe(
+    transaction: &DatabaseTransaction,
+    order: Order,
+    amount: Money,
+) -> Result<Order, Error> {
+    let due = order.due_like(amount).unwrap_or(Money::zero(amount.currency()));
+    let due = due.checked_add(amount).map_err(|_| Error::DueTooLarge)?;
+    money::set_due(transaction, order.id, due).await?;
+    Ok(order.with_due(due))
+}
+
+fn by_the_saga(event: Event, reason: Option<Reason>, at: Instant) -> Revision {
+    Revision { change: Change::Moved(event), actor: Actor::Order, reason, note: None, at }
+}

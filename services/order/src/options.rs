@@ -1,0 +1,78 @@
+//! What the service is started with.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use shop_auth::AuthOptions;
+use shop_discovery::Address;
+use shop_server::{ServerOptions, parse_duration};
+use shop_storage::DatabaseOptions;
+
+/// Bytes of a secret that signs cursors at least: as many as HMAC-SHA256's output.
+const MIN_SECRET: usize = 32;
+/// A lease shorter than this would be over before a slow call is.
+const MIN_LEASE: Duration = Duration::from_millis(200);
+/// A payment time-out longer than this would not be told from none.
+const MAX_PAYMENT_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Everything the order service needs to run.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// Ports and limits.
+    #[command(flatten)]
+    pub server: ServerOptions,
+    /// Where the orders are kept.
+    #[command(flatten)]
+    pub database: DatabaseOptions,
+    /// Keys.
+    #[command(flatten)]
+    pub auth: AuthOptions,
+    /// Where the user service is.
+    #[arg(long, env = "SHOP_USER_ADDRESS", value_name = "HOST:PORT", value_delimiter = ',', required = true)]
+    pub user_address: Vec<Address>,
+    /// Where the product service is.
+    #[arg(long, env = "SHOP_PRODUCT_ADDRESS", value_name = "HOST:PORT", value_delimiter = ',', required = true)]
+    pub product_address: Vec<Address>,
+    /// Signs page cursors; replicas share it. At least 32 bytes.
+    #[arg(long, env = "SHOP_CURSOR_SECRET", hide_env_values = true, value_name = "SECRET", value_parser = secret)]
+    pub cursor_secret: SecretString,
+    /// How long an order may stay unpaid before it expires.
+    #[arg(long, env = "SHOP_PAYMENT_TIMEOUT", value_name = "DURATION", default_value = "15m", value_parser = payment_timeout)]
+    pub payment_timeout: Duration,
+    /// How long a process's work stays its own when it is not heard of: a crash delays an order by this much.
+    #[arg(long, env = "SHOP_LEASE", value_name = "DURATION", default_value = "10s", value_parser = lease)]
+    pub lease: Duration,
+    /// Secret that payment webhooks are signed with; two, separated by a comma, during a rotation. Without it every
+    /// webhook is refused.
+    #[arg(long, env = "SHOP_PAYMENT_WEBHOOK_SECRET", hide_env_values = true, value_name = "SECRET")]
+    pub payment_webhook_secret: Option<SecretString>,
+    /// URL (http or https) that receives the orders' events as CloudEvents. Without it they are kept for a week.
+    #[arg(long, env = "SHOP_EVENT_SINK", value_name = "URL", requires = "event_secret")]
+    pub event_sink: Option<String>,
+    /// Secret that events are signed with.
+    #[arg(long, env = "SHOP_EVENT_SECRET", hide_env_values = true, value_name = "SECRET")]
+    pub event_secret: Option<SecretString>,
+}
+
+fn secret(text: &str) -> Result<SecretString, String> {
+    if text.len() >= MIN_SECRET {
+        Ok(SecretString::from(text))
+    } else {
+        Err(format!("expected at least {MIN_SECRET} bytes"))
+    }
+}
+
+fn payment_timeout(text: &str) -> Result<Duration, String> {
+    match parse_duration(text)? {
+        Duration::ZERO => Err("expected more than 0".to_owned()),
+        duration if duration > MAX_PAYMENT_TIMEOUT => Err("expected at most a year".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
+fn lease(text: &str) -> Result<Duration, String> {
+    match parse_duration(text)? {
+        duration if duration < MIN_LEASE => Err("expected 200ms or more".to_owned()),
+        duration => Ok(duration),
+    }
+}

@@ -1,0 +1,127 @@
+//! From options to a server that is ready.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use reqwest::Url;
+use shop_auth::{AccessLayer, KeyBundle, Revocations, ServiceSigner, Verifier, revocation};
+use shop_discovery::{Address, Pool, PoolOptions, StaticResolver, Target};
+use shop_proto::user::user_service_client::UserServiceClient;
+use shop_server::{Gate, GrpcServer, Running, Shutdown};
+use shop_storage::{Database, DatabaseOptions, migrate, page::CursorKey};
+use shop_types::Uuid;
+
+use crate::{
+    NAME, Options,
+    app::{Orders, Parts, Relay, Upstream},
+    domain::WebhookSecrets,
+    grpc, migration,
+    store::sagas::Holder,
+};
+
+/// Where the service listens unless told otherwise.
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 5002);
+/// The longest a call of the saga may take.
+const CALL_BOUND: Duration = Duration::from_secs(4);
+/// The part of a lease that a call may take. The rest is for the writes around it, so that a process that lives keeps
+/// its steps.
+const CALLS_PER_LEASE: u32 = 2;
+/// How long a start waits for the feed of revocations. Without it staff is refused and everyone else is served, which
+/// is more than not to be ready.
+const FEED_BOUND: Duration = Duration::from_secs(5);
+/// How often it is looked whether the feed was heard.
+const FEED_CHECK: Duration = Duration::from_millis(10);
+
+/// Binds, opens the database and serves. Returns once ready; the schema must be there.
+pub async fn start(options: Options, shutdown: &Shutdown) -> anyhow::Result<Running> {
+    let relay = relay(&options)?;
+    let webhook_secrets = match &options.payment_webhook_secret {
+        Some(secrets) => {
+            WebhookSecrets::parse(secrets).context("--payment-webhook-secret (SHOP_PAYMENT_WEBHOOK_SECRET)")?
+        }
+        None => WebhookSecrets::default(),
+    };
+    let server = GrpcServer::bind(NAME, DEFAULT_LISTEN, &options.server).await?;
+    let database = Database::open(NAME, &options.database).await?;
+    migrate::check(&database, migration::SCHEMA).await?;
+
+    let shop_uid = &options.server.shop_uid;
+    let signer = ServiceSigner::new(&options.auth, NAME, shop_uid).context("the signing keys can't be used")?;
+    let bundle = KeyBundle::load(&options.auth.key_bundle).context("the bundle of public keys can't be used")?;
+    let revocations = Revocations::followed();
+    let verifier = Verifier::new(bundle, NAME, shop_uid, revocations.clone());
+
+    let users = pool(shop_uid, "user", &options.user_address);
+    let products = pool(shop_uid, "product", &options.product_address);
+    let feed = server.readiness().gate("revocations");
+    follow_revocations(UserServiceClient::new(users.clone()), signer.clone(), revocations, feed, shutdown);
+
+    let call_timeout = (options.lease / CALLS_PER_LEASE).min(CALL_BOUND);
+    let orders = Orders::new(Parts {
+        database,
+        upstream: Upstream::new(users, products, signer, call_timeout),
+        holder: Holder { owner: Uuid::new_v4(), lease: options.lease },
+        payment_timeout: options.payment_timeout,
+        cursor_key: CursorKey::new(&options.cursor_secret),
+        webhook_secrets,
+        shutdown: shutdown.clone(),
+    });
+    orders.start_workers(relay);
+
+    let running = server.start(grpc::routes(orders), AccessLayer::new(verifier), shutdown);
+    running.readiness().ready().await;
+    Ok(running)
+}
+
+/// Applies the migrations the database lacks.
+pub async fn migrate_up(options: &DatabaseOptions) -> anyhow::Result<()> {
+    let database = Database::open(NAME, options).await?;
+    migrate::up::<migration::Migrator>(&database, migration::SCHEMA).await?;
+    database.close().await?;
+    Ok(())
+}
+
+fn pool(shop_uid: &str, service: &'static str, addresses: &[Address]) -> Pool {
+    let target = Target { shop_uid: shop_uid.to_owned(), service };
+    Pool::new(target, StaticResolver::new(addresses.iter().cloned()), PoolOptions::default())
+}
+
+fn relay(options: &Options) -> anyhow::Result<Option<Relay>> {
+    const FLAG: &str = "--event-sink (SHOP_EVENT_SINK)";
+    let Some(sink) = &options.event_sink else { return Ok(None) };
+    let Some(secret) = &options.event_secret else {
+        bail!("{FLAG} needs --event-secret (SHOP_EVENT_SECRET)");
+    };
+    let sink = Url::parse(sink).with_context(|| format!("{FLAG} is not a URL"))?;
+    if !matches!(sink.scheme(), "http" | "https") {
+        bail!("{FLAG} must begin with http:// or https://");
+    }
+    let relay =
+        Relay::new(sink, secret, &options.server.shop_uid).context("the client of the event sink can't be made")?;
+    Ok(Some(relay))
+}
+
+fn follow_revocations(
+    client: UserServiceClient<Pool>,
+    signer: ServiceSigner,
+    revocations: Revocations,
+    gate: Gate,
+    shutdown: &Shutdown,
+) {
+    let stop = shutdown.token();
+    shutdown.spawn("revocations", revocation::follow(client, signer, revocations.clone(), stop.clone()));
+    shutdown.spawn("revocations gate", async move {
+        let heard = async {
+            while revocations.age().is_none() {
+                tokio::time::sleep(FEED_CHECK).await;
+            }
+        };
+        if stop.run_until_cancelled(tokio::time::timeout(FEED_BOUND, heard)).await.is_some_and(|heard| heard.is_err()) {
+            tracing::warn!("serving without the feed of revocations: staff is refused until it is heard");
+        }
+        gate.open();
+    });
+}

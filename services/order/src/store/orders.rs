@@ -1,0 +1,89 @@
+//! Orders one at a time.
+
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    sea_query::ExprTrait as _,
+};
+use shop_storage::{StorageError, clock};
+use shop_types::{Instant, Uuid};
+
+use super::{
+    entity::{due, item, order},
+    rows,
+};
+use crate::domain::{Item, Order, Status};
+
+/// An order; with an owner, only if it is theirs.
+pub(crate) async fn find(
+    connection: &impl ConnectionTrait,
+    id: Uuid,
+    owner: Option<Uuid>,
+) -> Result<Option<Order>, StorageError> {
+    let mut query = order::Entity::find_by_id(id);
+    if let Some(owner) = owner {
+        query = query.filter(order::Column::UserId.eq(owner));
+    }
+    let Some(row) = query.one(connection).await? else { return Ok(None) };
+    let items = item::Entity::find()
+        .filter(item::Column::OrderId.eq(id))
+        .order_by_asc(item::Column::Position)
+        .all(connection)
+        .await?;
+    let dues = due::Entity::find().filter(due::Column::OrderId.eq(id)).all(connection).await?;
+    rows::order(row, items, &dues).map(Some)
+}
+
+/// Where an order stands.
+pub(crate) async fn status(connection: &impl ConnectionTrait, id: Uuid) -> Result<Option<Status>, StorageError> {
+    let name: Option<String> =
+        order::Entity::find_by_id(id).select_only().column(order::Column::Status).into_tuple().one(connection).await?;
+    name.map(|name| rows::status(&name)).transpose()
+}
+
+/// Replaces an order's items, after product has spoken.
+pub(crate) async fn replace_items(
+    connection: &impl ConnectionTrait,
+    id: Uuid,
+    items: &[Item],
+) -> Result<(), StorageError> {
+    item::Entity::delete_many().filter(item::Column::OrderId.eq(id)).exec(connection).await?;
+    insert_items(connection, id, items).await
+}
+
+pub(super) async fn insert_items(
+    connection: &impl ConnectionTrait,
+    id: Uuid,
+    items: &[Item],
+) -> Result<(), StorageError> {
+    let rows = items.iter().enumerate().map(|(position, item)| rows::item_row(id, position, item));
+    item::Entity::insert_many(rows).exec_without_returning(connection).await?;
+    Ok(())
+}
+
+/// Reserved orders whose time is over, the oldest first.
+pub(crate) async fn overdue(connection: &impl ConnectionTrait, limit: u64) -> Result<Vec<Uuid>, StorageError> {
+    let ids = order::Entity::find()
+        .select_only()
+        .column(order::Column::Id)
+        .filter(order::Column::Status.eq(Status::Reserved.as_str()))
+        .filter(order::Column::ExpiresAt.into_expr().lte(clock::now()))
+        .order_by_asc(order::Column::ExpiresAt)
+        .limit(limit)
+        .into_tuple()
+        .all(connection)
+        .await?;
+    Ok(ids)
+}
+
+/// When the next reserved order expires.
+pub(crate) async fn next_expiry(connection: &impl ConnectionTrait) -> Result<Option<Instant>, StorageError> {
+    let next: Option<Option<i64>> = order::Entity::find()
+        .select_only()
+        .column(order::Column::ExpiresAt)
+        .filter(order::Column::Status.eq(Status::Reserved.as_str()))
+        .order_by_asc(order::Column::ExpiresAt)
+        .into_tuple()
+        .one(connection)
+        .await?;
+    Ok(next.flatten().map(Instant::from_micros))
+}

@@ -1,0 +1,243 @@
+//! Sagas: the outstanding step of each order, and the lease of whoever works on it.
+//!
+//! A lease is an epoch and a time by the database's clock. Taking one raises the epoch; every write of its holder is
+//! conditional on it, so one that was too slow changes nothing.
+
+use std::time::Duration;
+
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    sea_query::{Expr, ExprTrait as _, Value},
+};
+use shop_storage::{StorageError, clock};
+use shop_types::{Instant, Uuid};
+
+use super::{corrupt, entity::saga, rows};
+use crate::domain::{Reason, Step};
+
+/// The right to work on an order's outstanding step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lease {
+    pub(crate) order_id: Uuid,
+    pub(crate) step: Step,
+    pub(crate) epoch: i64,
+    /// Failed attempts at the step.
+    pub(crate) attempts: i32,
+}
+
+/// Who takes a lease, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Holder {
+    /// The process, by an id of its own for each start.
+    pub(crate) owner: Uuid,
+    pub(crate) lease: Duration,
+}
+
+/// Somebody wants a pending order cancelled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CancelRequest {
+    pub(crate) by: Uuid,
+    pub(crate) reason: Reason,
+    pub(crate) note: Option<String>,
+}
+
+/// What an order's saga has to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Saga {
+    pub(crate) step: Option<Step>,
+    pub(crate) attempts: i32,
+    pub(crate) epoch: i64,
+    pub(crate) cancel: Option<CancelRequest>,
+}
+
+pub(super) fn step(name: &str) -> Result<Step, StorageError> {
+    Step::parse(name).ok_or_else(|| corrupt("saga step", name))
+}
+
+/// The saga of an order.
+pub(crate) async fn find(connection: &impl ConnectionTrait, order_id: Uuid) -> Result<Option<Saga>, StorageError> {
+    let Some(row) = saga::Entity::find_by_id(order_id).one(connection).await? else { return Ok(None) };
+    let cancel = match (row.cancel_by, rows::reason(row.cancel_reason.as_deref())?) {
+        (Some(by), Some(reason)) => Some(CancelRequest { by, reason, note: row.cancel_note }),
+        _ => None,
+    };
+    let step = row.step.as_deref().map(step).transpose()?;
+    Ok(Some(Saga { step, attempts: row.attempts, epoch: row.lease_epoch, cancel }))
+}
+
+/// The saga of a new order, its first step leased to `holder`.
+pub(crate) async fn insert(
+    connection: &impl ConnectionTrait,
+    order_id: Uuid,
+    first: Step,
+    holder: Holder,
+    now: Instant,
+) -> Result<Lease, StorageError> {
+    let lease = Lease { order_id, step: first, epoch: 1, attempts: 0 };
+    let row = saga::ActiveModel {
+        order_id: Set(order_id),
+        step: Set(Some(first.as_str().to_owned())),
+        since: Set(Some(now.as_micros())),
+        due_at: Set(Some(now.plus(holder.lease).as_micros())),
+        attempts: Set(0),
+        lease_owner: Set(Some(holder.owner)),
+        lease_epoch: Set(lease.epoch),
+        cancel_by: Set(None),
+        cancel_reason: Set(None),
+        cancel_note: Set(None),
+    };
+    saga::Entity::insert(row).exec_without_returning(connection).await?;
+    Ok(lease)
+}
+
+/// Gives a saga at rest a step, leased to `holder`; `None` when it is not at rest.
+pub(crate) async fn begin(
+    connection: &impl ConnectionTrait,
+    order_id: Uuid,
+    step: Step,
+    holder: Holder,
+    now: Instant,
+) -> Result<Option<Lease>, StorageError> {
+    let begun = saga::Entity::update_many()
+        .col_expr(saga::Column::Step, Expr::val(step.as_str()))
+        .col_expr(saga::Column::Since, Expr::val(now.as_micros()))
+        .col_expr(saga::Column::DueAt, Expr::val(now.plus(holder.lease).as_micros()))
+        .col_expr(saga::Column::Attempts, Expr::val(0))
+        .col_expr(saga::Column::LeaseOwner, Expr::val(holder.owner))
+        .col_expr(saga::Column::LeaseEpoch, Expr::col(saga::Column::LeaseEpoch).add(1))
+        .filter(saga::Column::OrderId.eq(order_id))
+        .filter(saga::Column::Step.is_null())
+        .exec(connection)
+        .await?;
+    if begun.rows_affected == 0 {
+        return Ok(None);
+    }
+    let saga = find(connection, order_id).await?;
+    Ok(saga.map(|saga| Lease { order_id, step, epoch: saga.epoch, attempts: 0 }))
+}
+
+/// Takes the outstanding step of an order if it is due: nobody works on it, and no pause is on.
+pub(crate) async fn claim(
+    connection: &impl ConnectionTrait,
+    order_id: Uuid,
+    holder: Holder,
+) -> Result<Option<Lease>, StorageError> {
+    let lease = i64::try_from(holder.lease.as_micros()).unwrap_or(i64::MAX);
+    let claimed = saga::Entity::update_many()
+        .col_expr(saga::Column::DueAt, clock::now_plus_micros(lease))
+        .col_expr(saga::Column::LeaseOwner, Expr::val(holder.owner))
+        .col_expr(saga::Column::LeaseEpoch, Expr::col(saga::Column::LeaseEpoch).add(1))
+        .filter(saga::Column::OrderId.eq(order_id))
+        .filter(saga::Column::DueAt.into_expr().lte(clock::now()))
+        .exec(connection)
+        .await?;
+    if claimed.rows_affected == 0 {
+        return Ok(None);
+    }
+    let saga = find(connection, order_id).await?;
+    Ok(saga.and_then(|saga| saga.step.map(|step| Lease { order_id, step, epoch: saga.epoch, attempts: saga.attempts })))
+}
+
+/// Puts the next step in the place of the one that is done, still leased; `None` is rest. `None` is returned when the
+/// lease was lost.
+pub(crate) async fn advance(
+    connection: &impl ConnectionTrait,
+    lease: Lease,
+    next: Option<Step>,
+    holder: Holder,
+    now: Instant,
+) -> Result<Option<Option<Lease>>, StorageError> {
+    let when = |at: Instant| Expr::val(next.map(|_| at.as_micros()));
+    let written = saga::Entity::update_many()
+        .col_expr(saga::Column::Step, Expr::val(next.map(Step::as_str)))
+        .col_expr(saga::Column::Since, when(now))
+        .col_expr(saga::Column::DueAt, when(now.plus(holder.lease)))
+        .col_expr(saga::Column::Attempts, Expr::val(0))
+        .col_expr(saga::Column::LeaseOwner, Expr::val(next.map(|_| holder.owner)))
+        .filter(saga::Column::OrderId.eq(lease.order_id))
+        .filter(saga::Column::LeaseEpoch.eq(lease.epoch))
+        .exec(connection)
+        .await?;
+    Ok((written.rows_affected == 1).then(|| next.map(|step| Lease { step, attempts: 0, ..lease })))
+}
+
+/// Gives a step that failed back for a while; false when the lease was lost.
+pub(crate) async fn postpone(
+    connection: &impl ConnectionTrait,
+    lease: Lease,
+    pause: Duration,
+) -> Result<bool, StorageError> {
+    let pause = i64::try_from(pause.as_micros()).unwrap_or(i64::MAX);
+    let written = saga::Entity::update_many()
+        .col_expr(saga::Column::DueAt, clock::now_plus_micros(pause))
+        .col_expr(saga::Column::Attempts, Expr::val(lease.attempts.saturating_add(1)))
+        .col_expr(saga::Column::LeaseOwner, Expr::val(Value::from(None::<Uuid>)))
+        .filter(saga::Column::OrderId.eq(lease.order_id))
+        .filter(saga::Column::LeaseEpoch.eq(lease.epoch))
+        .exec(connection)
+        .await?;
+    Ok(written.rows_affected == 1)
+}
+
+/// Leaves a request to cancel for the saga of a pending order, and ends a pause so that it is soon seen.
+pub(crate) async fn request_cancel(
+    connection: &impl ConnectionTrait,
+    order_id: Uuid,
+    request: &CancelRequest,
+) -> Result<(), StorageError> {
+    saga::Entity::update_many()
+        .col_expr(saga::Column::CancelBy, Expr::val(request.by))
+        .col_expr(saga::Column::CancelReason, Expr::val(request.reason.as_str()))
+        .col_expr(saga::Column::CancelNote, Expr::val(request.note.clone()))
+        .filter(saga::Column::OrderId.eq(order_id))
+        .exec(connection)
+        .await?;
+    saga::Entity::update_many()
+        .col_expr(saga::Column::DueAt, clock::now())
+        .filter(saga::Column::OrderId.eq(order_id))
+        .filter(saga::Column::Step.is_not_null())
+        .filter(saga::Column::LeaseOwner.is_null())
+        .exec(connection)
+        .await?;
+    Ok(())
+}
+
+/// Orders whose step is due, the longest due first.
+pub(crate) async fn due(connection: &impl ConnectionTrait, limit: u64) -> Result<Vec<Uuid>, StorageError> {
+    let ids = saga::Entity::find()
+        .select_only()
+        .column(saga::Column::OrderId)
+        .filter(saga::Column::DueAt.into_expr().lte(clock::now()))
+        .order_by_asc(saga::Column::DueAt)
+        .limit(limit)
+        .into_tuple()
+        .all(connection)
+        .await?;
+    Ok(ids)
+}
+
+/// When the next step is due.
+pub(crate) async fn next_due(connection: &impl ConnectionTrait) -> Result<Option<Instant>, StorageError> {
+    let next: Option<Option<i64>> = saga::Entity::find()
+        .select_only()
+        .column(saga::Column::DueAt)
+        .filter(saga::Column::DueAt.is_not_null())
+        .order_by_asc(saga::Column::DueAt)
+        .into_tuple()
+        .one(connection)
+        .await?;
+    Ok(next.flatten().map(Instant::from_micros))
+}
+
+/// Since when the step that is outstanding for longest has been.
+pub(crate) async fn oldest(connection: &impl ConnectionTrait) -> Result<Option<Instant>, StorageError> {
+    let oldest: Option<Option<i64>> = saga::Entity::find()
+        .select_only()
+        .expr(saga::Column::Since.min())
+        .filter(saga::Column::DueAt.is_not_null())
+        .into_tuple()
+        .one(connection)
+        .await?;
+    Ok(oldest.flatten().map(Instant::from_micros))
+}
