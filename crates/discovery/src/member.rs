@@ -43,6 +43,9 @@ const PROBE_BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
 /// How long a probe may take, connecting included. Health is answered from memory.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// An instance is to blame for a time-out only if it had this long: what is left of a deadline may be next to nothing.
+const FAIR_CHANCE: Duration = Duration::from_millis(100);
+
 /// Why an instance no longer gets calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
@@ -80,6 +83,15 @@ enum Slot {
 }
 
 impl Slot {
+    /// Closed by the peer, or never made.
+    fn is_spent(&self) -> bool {
+        match self {
+            Self::Open(connection) => connection.is_closed(),
+            Self::Connecting { done, .. } => matches!(done.peek(), Some(Err(Unreachable))),
+            Self::Idle => false,
+        }
+    }
+
     /// Where the next call goes: the least loaded, and among equals one that is open already.
     fn rank(&self) -> (usize, u8) {
         match self {
@@ -147,7 +159,7 @@ impl Member {
         let (connecting, held) = {
             let mut state = self.state.lock();
             for slot in &mut state.slots {
-                if matches!(slot, Slot::Open(connection) if connection.is_closed()) {
+                if slot.is_spent() {
                     *slot = Slot::Idle;
                 }
             }
@@ -368,7 +380,7 @@ impl Attempt {
 
     /// From now on the instance is to answer, until that moment.
     pub(crate) fn await_answer(&mut self, deadline: Instant) {
-        self.blamed_at = Some(deadline);
+        self.blamed_at = Some(deadline).filter(|deadline| *deadline >= Instant::now() + FAIR_CHANCE);
     }
 
     /// The instance is alive.

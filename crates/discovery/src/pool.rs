@@ -129,6 +129,9 @@ impl Service<Request<TonicBody>> for Pool {
             request.headers().get(GRPC_TIMEOUT).and_then(parse_timeout).and_then(|timeout| now.checked_add(timeout));
         let inherited = deadline::current().map(deadline::Deadline::moment);
         let stated = [asked, inherited].into_iter().flatten().min();
+        if stated.is_some_and(|deadline| deadline <= now) {
+            return Box::pin(async { Err(deadline_exceeded()) });
+        }
         let method = access::method(request.uri().path());
         let head_deadline = stated.unwrap_or(now + shared.default_timeout);
         let call = Call { shared, method, deadline: stated, head_deadline, permit };

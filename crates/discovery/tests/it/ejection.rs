@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures::future::join_all;
+use shop_discovery::{Pool, PoolOptions};
 use shop_proto::{
     status::{Reason, Refusal},
     user::{GetUserRequest, user_service_client::UserServiceClient},
@@ -16,7 +17,7 @@ use tokio::{
 };
 use tonic::{Code, Request, Status};
 
-use crate::support::{HEALTH, Reply, Server, eventually, pool, pool_at, read, reason, register};
+use crate::support::{HEALTH, Reply, Server, TestResolver, eventually, pool, pool_at, read, reason, register, target};
 
 /// A port that refuses connections and stays ours.
 fn refusing() -> (TcpSocket, SocketAddr) {
@@ -141,7 +142,7 @@ async fn garbage_costs_nothing() {
     }
 }
 
-async fn read_within(pool: &shop_discovery::Pool, timeout: Duration) -> Result<(), Status> {
+async fn read_within(pool: &Pool, timeout: Duration) -> Result<(), Status> {
     let mut request = Request::new(GetUserRequest::default());
     request.set_timeout(timeout);
     UserServiceClient::new(pool.clone()).get_user(request).await.map(drop)
@@ -182,10 +183,94 @@ async fn a_time_out_counts_when_the_caller_stops_first() {
 async fn an_instance_that_is_slow_once_is_back_after_its_probe() {
     let slow = Server::start(|seen| if seen.path == HEALTH { Reply::Good } else { Reply::Never }).await;
     let pool = pool(&[&slow]);
-    assert_eq!(reason(&read_within(&pool, Duration::from_millis(100)).await.unwrap_err()), Reason::DeadlineExceeded);
+    assert_eq!(reason(&read_within(&pool, Duration::from_millis(300)).await.unwrap_err()), Reason::DeadlineExceeded);
     eventually("it is probed", async || slow.calls_of(HEALTH) == 1).await;
     slow.behave(|_| Reply::Good);
     read(&pool).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_call_from_before_an_ejection_says_nothing_about_later() {
+    let slow = Server::start(|seen| if seen.path == HEALTH { Reply::Good } else { Reply::Never }).await;
+    let resolver = TestResolver::new(&[&slow]);
+    let pool = Pool::new(target(), &resolver, PoolOptions::default());
+    let patient = tokio::spawn({
+        let pool = pool.clone();
+        async move { read_within(&pool, Duration::from_secs(2)).await }
+    });
+    read_within(&pool, Duration::from_millis(300)).await.unwrap_err();
+    slow.behave(|_| Reply::Good);
+    eventually("the instance is back", async || read(&pool).await.is_ok()).await;
+
+    let other = Server::good().await;
+    resolver.set(&[&slow, &other]);
+    eventually("the other one is known", async || read(&pool).await.is_ok() && other.calls() > 0).await;
+    patient.await.unwrap().unwrap_err();
+    let before = slow.calls();
+    for _ in 0..10 {
+        read(&pool).await.unwrap();
+    }
+    assert_eq!(slow.calls() - before, 5);
+}
+
+#[tokio::test]
+async fn a_call_that_succeeds_in_spite_of_all_brings_its_instance_back() {
+    let servers = [Server::good().await, Server::good().await];
+    let pool = pool(&servers.each_ref());
+    let [first, second] = servers;
+    read(&pool).await.unwrap();
+    let address = first.kill().await;
+    second.kill().await;
+    for _ in 0..2 {
+        read(&pool).await.unwrap_err();
+    }
+    let _first = Server::start_at(address, |_| Reply::Good).await;
+    eventually("the one that is there is tried", async || read(&pool).await.is_ok()).await;
+    for _ in 0..10 {
+        read(&pool).await.expect("the one that is there is known to be");
+    }
+}
+
+#[tokio::test]
+async fn a_deadline_too_short_to_judge_by_ejects_nobody() {
+    let server = Server::start(|_| Reply::Never).await;
+    let pool = pool(&[&server]);
+    let late = scope(Deadline::after(Duration::ZERO), read(&pool)).await.unwrap_err();
+    assert_eq!(reason(&late), Reason::DeadlineExceeded);
+    assert_eq!(server.calls(), 0, "there was no time left to send it");
+    for _ in 0..5 {
+        let hurried = read_within(&pool, Duration::from_millis(20)).await.unwrap_err();
+        assert_eq!(reason(&hurried), Reason::DeadlineExceeded);
+    }
+    assert_eq!(server.most_open_connections(), 1, "neither probed nor connected to again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_call_fails_when_one_of_two_drains() {
+    let leaving = Server::good().await;
+    let other = Server::good().await;
+    let pool = pool(&[&leaving, &other]);
+    let callers = 16;
+    let barrier = Arc::new(Barrier::new(callers + 1));
+    let loops: Vec<_> = (0..callers)
+        .map(|_| {
+            let (pool, barrier) = (pool.clone(), Arc::clone(&barrier));
+            tokio::spawn(async move {
+                for round in 0..60 {
+                    if round == 20 {
+                        barrier.wait().await;
+                    }
+                    register(&pool).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    barrier.wait().await;
+    assert!(leaving.calls() > 0);
+    leaving.drain().await;
+    for caller in join_all(loops).await {
+        caller.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::{
     convert::Infallible,
     future::pending,
     net::SocketAddr,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -80,6 +81,7 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
     stop: CancellationToken,
+    leave: CancellationToken,
     serving: Option<JoinHandle<()>>,
 }
 
@@ -112,9 +114,9 @@ impl Server {
             open: AtomicUsize::new(0),
             most_open: AtomicUsize::new(0),
         });
-        let stop = CancellationToken::new();
-        let serving = Some(tokio::spawn(accept(listener, Arc::clone(&shared), stop.clone())));
-        Self { address, shared, stop, serving }
+        let (stop, leave) = (CancellationToken::new(), CancellationToken::new());
+        let serving = Some(tokio::spawn(accept(listener, Arc::clone(&shared), stop.clone(), leave.clone())));
+        Self { address, shared, stop, leave, serving }
     }
 
     pub(crate) fn behave(&self, behaviour: impl Fn(&Seen) -> Reply + Send + Sync + 'static) {
@@ -126,6 +128,12 @@ impl Server {
         self.stop.cancel();
         self.serving.take().unwrap().await.unwrap();
         self.address
+    }
+
+    /// Finishes what it works on and takes nothing new, as servers do that are asked to end.
+    pub(crate) async fn drain(mut self) {
+        self.leave.cancel();
+        self.serving.take().unwrap().await.unwrap();
     }
 
     /// Calls so far, probes not counted.
@@ -157,15 +165,23 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken) {
+async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken, leave: CancellationToken) {
     let mut connections = JoinSet::new();
-    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
-        connections.spawn(serve(accepted.unwrap().0, Arc::clone(&shared)));
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = leave.cancelled() => break,
+            accepted = listener.accept() => {
+                connections.spawn(serve(accepted.unwrap().0, Arc::clone(&shared), leave.clone()));
+            }
+        }
     }
+    drop(listener);
+    stop.run_until_cancelled(async { while connections.join_next().await.is_some() {} }).await;
     connections.shutdown().await;
 }
 
-async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+async fn serve(stream: TcpStream, shared: Arc<Shared>, leave: CancellationToken) {
     struct Open(Arc<Shared>);
     impl Drop for Open {
         fn drop(&mut self) {
@@ -174,12 +190,19 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     }
     let now = shared.open.fetch_add(1, Ordering::SeqCst) + 1;
     shared.most_open.fetch_max(now, Ordering::SeqCst);
-    let open = Open(Arc::clone(&shared));
+    let _open = Open(Arc::clone(&shared));
     let hangup = CancellationToken::new();
     let service = service_fn(|request| answer(request, Arc::clone(&shared), hangup.clone()));
     let connection = http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service);
-    let _ = hangup.run_until_cancelled(connection).await;
-    drop(open);
+    let mut connection = pin!(connection);
+    tokio::select! {
+        () = hangup.cancelled() => {}
+        _ = connection.as_mut() => {}
+        () = leave.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            let _ = hangup.run_until_cancelled(connection).await;
+        }
+    }
 }
 
 async fn answer(
