@@ -41,7 +41,11 @@ pub async fn start(options: Options, shutdown: &Shutdown) -> anyhow::Result<Runn
 
     let routes = grpc::routes(&database, CursorKey::new(&options.cursor_secret), options.currency);
     let running = server.start(routes, AccessLayer::new(verifier), shutdown);
-    running.readiness().ready().await;
+    // What is asked to leave before it was ready never will be.
+    tokio::select! {
+        () = running.readiness().ready() => {}
+        () = shutdown.leaving() => {}
+    }
     Ok(running)
 }
 

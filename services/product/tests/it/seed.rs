@@ -6,7 +6,7 @@ use shop_storage::{Database, DatabaseOptions};
 use shop_types::Currency;
 
 use crate::{
-    harness::Shop,
+    harness::{BOUND, Shop},
     user::{self, Feed},
 };
 
@@ -78,5 +78,21 @@ async fn a_start_refuses_what_it_can_not_serve_from() {
     let refused = shop_product::start(options, &shutdown).await.unwrap_err();
     assert!(refused.to_string().contains(&user.addresses().serve.to_string()), "{refused:#}");
     shutdown.begin();
+    user.join().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_start_that_is_asked_to_leave_does_not_wait_to_be_ready() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = shop_auth::keys::create(dir.path(), &["user", "product"]).unwrap();
+    let shutdown = Shutdown::new();
+    let user = user::start(Feed::default(), &keys, &shutdown).await;
+    let mut options = crate::harness::options(&dir.path().join("product.db"), &keys, &user);
+    // Nothing listens at port 1, so it would wait for the feed.
+    options.user_address = vec!["127.0.0.1:1".parse().unwrap()];
+    shop_product::migrate_up(&options.database).await.unwrap();
+    shutdown.begin();
+    let left = async { shop_product::start(options, &shutdown).await.unwrap().join().await.unwrap() };
+    tokio::time::timeout(BOUND, left).await.unwrap();
     user.join().await.unwrap();
 }
