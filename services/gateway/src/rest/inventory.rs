@@ -63,7 +63,7 @@ pub(crate) struct NewAdjustment {
     /// What is added; what is taken away when negative.
     pub delta: i64,
     /// Why, for the ledger.
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(min_length = 1, max_length = 500)]
     pub reason: String,
 }
 

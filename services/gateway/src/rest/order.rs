@@ -201,18 +201,17 @@ impl NewOrder {
     /// The call that places it, once for the key.
     pub(crate) fn into_request(self, idempotency_key: String) -> Result<order::CreateOrderRequest, Problem> {
         use order::create_order_request::Destination;
+        // The contract has room for one of the two; that one is needed is the service's to say.
         let destination = match (self.address_id, self.shipping_address) {
-            (Some(id), None) => Destination::AddressId(id.into()),
-            (None, Some(address)) => Destination::ShippingAddress(address.into()),
-            (None, None) => {
-                return Err(Problem::invalid("/shipping_address", "give a shipping_address, or an address_id"));
-            }
+            (Some(id), None) => Some(Destination::AddressId(id.into())),
+            (None, Some(address)) => Some(Destination::ShippingAddress(address.into())),
+            (None, None) => None,
             (Some(_), Some(_)) => {
                 return Err(Problem::invalid("/address_id", "give a shipping_address or an address_id, not both"));
             }
         };
         let items = self.items.into_iter().map(Into::into).collect();
-        Ok(order::CreateOrderRequest { idempotency_key, items, destination: Some(destination) })
+        Ok(order::CreateOrderRequest { idempotency_key, items, destination })
     }
 }
 

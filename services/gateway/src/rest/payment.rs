@@ -22,7 +22,7 @@ wire_enum! {
 #[schema(examples(json!({"reference": "transfer-4711", "amount": {"amount": 3998, "currency": "USD"}})))]
 pub(crate) struct NewPayment {
     /// What the bank or provider calls it; applied once.
-    #[schema(min_length = 1, max_length = 255)]
+    #[schema(min_length = 1, max_length = 200)]
     pub reference: String,
     /// How much.
     pub amount: Money,
@@ -78,7 +78,7 @@ impl TryFrom<order::RecordPaymentResponse> for Payment {
 #[schema(examples(json!({"reference": "refund-4711", "amount": {"amount": 3998, "currency": "USD"}, "restock": true})))]
 pub(crate) struct NewRefund {
     /// What the bank or provider calls it; applied once.
-    #[schema(min_length = 1, max_length = 255)]
+    #[schema(min_length = 1, max_length = 200)]
     pub reference: String,
     /// How much: the order's total, or its open `refund_due`.
     pub amount: Money,

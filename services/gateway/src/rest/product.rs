@@ -273,7 +273,7 @@ fn attributes_patch_schema() -> Object {
 })))]
 pub struct NewProduct {
     /// The shop's own number for it; unique for ever.
-    #[schema(min_length = 1, max_length = 64)]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._/-]+$")]
     pub sku: String,
     /// Its name in URLs; unique for ever, never shaped like an id.
     #[schema(min_length = 1, max_length = 100, pattern = "^[a-z0-9-]+$")]
@@ -282,6 +282,7 @@ pub struct NewProduct {
     #[schema(min_length = 1, max_length = 200)]
     pub name: String,
     /// What it is.
+    #[schema(max_length = 10_000)]
     pub description: Option<String>,
     /// What one costs, in the shop's currency.
     pub price: Money,
@@ -290,7 +291,7 @@ pub struct NewProduct {
     #[schema(schema_with = attributes_schema, required = false)]
     pub attributes: Attributes<String>,
     /// Where a picture of it is.
-    #[schema(format = "uri")]
+    #[schema(format = "uri", max_length = 2_048)]
     pub image_url: Option<String>,
 }
 
@@ -324,7 +325,7 @@ pub(crate) struct ProductPatch {
     pub name: Patch<String>,
     /// What it is.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 10_000)]
     pub description: Patch<String>,
     /// What one costs, in the shop's currency.
     #[serde(default)]
@@ -336,7 +337,7 @@ pub(crate) struct ProductPatch {
     pub attributes: Patch<Attributes<Option<String>>>,
     /// Where a picture of it is.
     #[serde(default)]
-    #[schema(value_type = Option<String>, format = "uri")]
+    #[schema(value_type = Option<String>, format = "uri", max_length = 2_048)]
     pub image_url: Patch<String>,
     /// `active` brings an archived product back.
     #[serde(default)]

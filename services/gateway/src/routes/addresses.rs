@@ -19,7 +19,7 @@ use crate::{
 
 problems! {
     ListAddressesProblems: SIGNED_IN, LISTING, [],
-    CreateAddressProblems: SIGNED_IN, BODY, [],
+    CreateAddressProblems: SIGNED_IN, BODY, [NotFound, StateConflict],
     UpdateAddressProblems: SIGNED_IN, BODY, [NotFound],
     DeleteAddressProblems: SIGNED_IN, [NotFound],
 }

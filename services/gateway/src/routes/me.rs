@@ -16,7 +16,7 @@ problems! {
     GetMeProblems: SIGNED_IN, [NotFound],
     UpdateMeProblems: SIGNED_IN, BODY, [NotFound],
     DeleteMeProblems: SIGNED_IN, [NotFound, LastAdmin],
-    ChangePasswordProblems: SIGNED_IN, BODY, [NotFound, WrongPassword],
+    ChangePasswordProblems: SIGNED_IN, BODY, [NotFound, WrongPassword, LoginThrottled],
 }
 
 /// Show my account

@@ -21,11 +21,11 @@ use crate::{
 
 problems! {
     CreateOrderProblems: SIGNED_IN, BODY,
-        [OutOfStock, ProductNotOrderable, UserNotAllowed, TotalTooLarge, StateConflict, IdempotencyKeyReused, OrderPending],
+        [OutOfStock, ProductNotOrderable, UserNotAllowed, TotalTooLarge, IdempotencyKeyReused, OrderPending],
     ListOrdersProblems: SIGNED_IN, LISTING, [],
     GetOrderProblems: SIGNED_IN, [NotFound],
     ListOrderHistoryProblems: SIGNED_IN, LISTING, [NotFound],
-    CancelOrderProblems: SIGNED_IN, BODY, [NotFound, StateConflict],
+    CancelOrderProblems: SIGNED_IN, BODY, [NotFound, StateConflict, OrderPending],
     MoveOrderProblems: ROLE, BODY, [NotFound, StateConflict],
 }
 

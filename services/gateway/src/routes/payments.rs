@@ -16,7 +16,7 @@ use crate::{
 };
 
 problems! {
-    RecordPaymentProblems: ROLE, BODY, [NotFound, ReferenceReused, StateConflict],
+    RecordPaymentProblems: ROLE, BODY, [NotFound, ReferenceReused, AmountMismatch, StateConflict],
     RefundOrderProblems: ROLE, BODY, [NotFound, ReferenceReused, AmountMismatch, StateConflict],
 }
 

@@ -15,7 +15,7 @@ fn order_body() -> serde_json::Value {
 #[tokio::test]
 async fn every_reason_has_its_status_title_and_type() {
     let gateway = Gateway::start().await;
-    let client = gateway.customer();
+    let client = gateway.customer().undocumented();
     for reason in Reason::ALL {
         let refusal = Refusal::new(*reason, "Said for this occurrence.").with_violation("/a~1b/0", "Is wrong.");
         gateway.upstream.refuses("GetOrder", &refusal);

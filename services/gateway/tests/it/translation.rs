@@ -294,11 +294,9 @@ async fn an_order_is_placed_once_for_its_key() {
     assert_eq!(request.destination, Some(Destination::ShippingAddress(wire::postal_address())));
 
     let both = json!({"items": [], "address_id": ID, "shipping_address": postal_address_json()});
-    for (body, pointer) in [(both, "/address_id"), (json!({"items": []}), "/shipping_address")] {
-        let request = customer.request(Method::POST, "/orders").header("idempotency-key", "k-1").json(&body);
-        let problem = customer.send(request).await.problem(400, "VALIDATION_FAILED");
-        assert_eq!(problem["errors"][0]["pointer"], pointer);
-    }
+    let request = customer.request(Method::POST, "/orders").header("idempotency-key", "k-1").json(&both);
+    let problem = customer.send(request).await.problem(400, "VALIDATION_FAILED");
+    assert_eq!(problem["errors"][0]["pointer"], "/address_id");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Requests and what comes back.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::LazyLock};
 
 use reqwest::{Method, header::HeaderMap};
 use serde_json::Value;
@@ -15,6 +15,7 @@ pub(crate) struct Client {
     http: reqwest::Client,
     address: SocketAddr,
     token: Option<String>,
+    documented: bool,
 }
 
 /// A response, read.
@@ -31,11 +32,17 @@ impl Client {
             http: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
             address,
             token: None,
+            documented: true,
         }
     }
 
     pub(crate) fn with_token(&self, token: impl Into<String>) -> Self {
         Self { token: Some(token.into()), ..self.clone() }
+    }
+
+    /// For answers that the stand-in gives and the real services would not: their statuses need not be in the document.
+    pub(crate) fn undocumented(&self) -> Self {
+        Self { documented: false, ..self.clone() }
     }
 
     pub(crate) fn token(&self) -> &str {
@@ -54,8 +61,13 @@ impl Client {
     }
 
     pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
-        let response = request.send().await.unwrap();
+        let request = request.build().unwrap();
+        let (method, url) = (request.method().as_str().to_lowercase(), request.url().clone());
+        let response = self.http.execute(request).await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        if self.documented {
+            assert_documented(&method, url.path(), status);
+        }
         Answer { status, headers, text: response.text().await.unwrap() }
     }
 
@@ -83,6 +95,23 @@ impl Client {
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.unwrap();
         String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+/// Every status of an operation is in the document, so that the document can be relied on.
+fn assert_documented(method: &str, path: &str, status: u16) {
+    static DOCUMENT: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(&shop_gateway::openapi::text()).unwrap());
+    let fits = |template: &&String| {
+        let mut parts = template.split('/').zip(path.split('/'));
+        template.split('/').count() == path.split('/').count()
+            && parts.all(|(named, given)| named == given || named.starts_with('{') && !given.is_empty())
+    };
+    let paths = DOCUMENT["paths"].as_object().unwrap();
+    let candidates = paths.keys().filter(fits);
+    let Some(template) = candidates.min_by_key(|template| template.matches('{').count()) else { return };
+    if let Some(operation) = paths[template].get(method) {
+        let documented = operation["responses"].get(status.to_string()).is_some();
+        assert!(documented, "{method} {template} answered {status}, which the document does not say");
     }
 }
 
