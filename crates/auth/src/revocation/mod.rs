@@ -87,12 +87,16 @@ impl Revocations {
 
     /// Voids the tokens of one session.
     pub fn revoke_session(&self, session_id: Uuid, forget_after: Instant) {
-        self.state.write().revoke_session(session_id, forget_after);
+        let mut state = self.state.write();
+        state.revoke_session(session_id, forget_after);
+        state.forget();
     }
 
     /// Voids a user's tokens with an epoch lower than `epoch`.
     pub fn revoke_below_epoch(&self, user_id: Uuid, epoch: i64, forget_after: Instant) {
-        self.state.write().revoke_below_epoch(user_id, epoch, forget_after);
+        let mut state = self.state.write();
+        state.revoke_below_epoch(user_id, epoch, forget_after);
+        state.forget();
     }
 
     /// How old the knowledge is; `None` if nothing was ever heard.

@@ -4,7 +4,7 @@ use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
 use http::{Request, Response};
 use hyper::{body::Incoming, service::service_fn};
-use tonic::{body::Body, service::Routes};
+use tonic::{body::Body, service::Routes, transport::server::TcpConnectInfo};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -68,11 +68,14 @@ impl GrpcServer {
         bound.start(shutdown, |listener, drain| {
             let stack = Stack::new(name, &options, access.layer(routes.prepare()), readiness, drain.stop.clone());
             let stack = Arc::new(stack);
-            let service_for = move |_peer| {
+            let service_for = move |peer| {
                 let stack = Arc::clone(&stack);
                 service_fn(move |request: Request<Incoming>| {
                     let stack = Arc::clone(&stack);
-                    async move { Ok::<_, Infallible>(stack.call(request.map(Body::new)).await) }
+                    let mut request = request.map(Body::new);
+                    // For `tonic::Request::remote_addr`.
+                    request.extensions_mut().insert(TcpConnectInfo { local_addr: None, remote_addr: Some(peer) });
+                    async move { Ok::<_, Infallible>(stack.call(request).await) }
                 })
             };
             connections::serve(name, listener, connections::grpc(), service_for, drain)

@@ -1,0 +1,97 @@
+//! The command line.
+
+use std::{io::Write as _, process::ExitCode};
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use secrecy::SecretString;
+use shop_server::{Shutdown, TelemetryOptions};
+use shop_storage::{DatabaseOptions, migrate};
+
+use crate::{
+    NAME, Options, create_admin, migration,
+    start::{start, with_database},
+};
+
+/// The accounts of a shop.
+#[derive(Debug, Parser)]
+#[command(name = "shop-user", version)]
+pub struct Cli {
+    #[command(flatten)]
+    telemetry: TelemetryOptions,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve gRPC.
+    Serve(Box<Options>),
+    /// Change the database's schema, or show it.
+    #[command(subcommand)]
+    Migrate(Migrate),
+    /// Make an admin in the database of a service that does not run.
+    CreateAdmin(CreateAdmin),
+}
+
+#[derive(Debug, Subcommand)]
+enum Migrate {
+    /// Apply the migrations the database lacks; binaries of the release before go on running.
+    Up(DatabaseOptions),
+    /// End the compatibility with binaries older than this one. There is no way back.
+    Contract(DatabaseOptions),
+    /// Show the schema and which binaries it serves.
+    Status(DatabaseOptions),
+}
+
+#[derive(Debug, clap::Args)]
+struct CreateAdmin {
+    #[command(flatten)]
+    database: DatabaseOptions,
+    /// The admin's e-mail.
+    #[arg(long, env = "SHOP_ADMIN_EMAIL", value_name = "EMAIL")]
+    admin_email: String,
+    /// The admin's password, of 12 to 128 characters. The environment keeps it out of the list of processes.
+    #[arg(long, env = "SHOP_ADMIN_PASSWORD", hide_env_values = true, value_name = "PASSWORD")]
+    admin_password: SecretString,
+}
+
+impl Cli {
+    /// Does what the command says.
+    pub fn run(self) -> ExitCode {
+        let telemetry = self.telemetry;
+        match self.command {
+            Command::Serve(options) => shop_server::run(NAME, telemetry, |shutdown| serve(*options, shutdown)),
+            Command::Migrate(command) => shop_server::run(NAME, telemetry, |_shutdown| run_migrate(command)),
+            Command::CreateAdmin(command) => shop_server::run(NAME, telemetry, |_shutdown| run_create_admin(command)),
+        }
+    }
+}
+
+async fn serve(options: Options, shutdown: Shutdown) -> anyhow::Result<()> {
+    start(options, &shutdown).await?.join().await.context("the server failed")
+}
+
+async fn run_create_admin(command: CreateAdmin) -> anyhow::Result<()> {
+    let id = create_admin(&command.database, &command.admin_email, &command.admin_password).await?;
+    writeln!(std::io::stdout(), "{{\"id\":\"{id}\"}}")?;
+    Ok(())
+}
+
+async fn run_migrate(command: Migrate) -> anyhow::Result<()> {
+    let status = match command {
+        Migrate::Up(options) => {
+            with_database(&options, async |database| {
+                Ok(migrate::up::<migration::Migrator>(database, migration::SCHEMA).await?)
+            })
+            .await?
+        }
+        Migrate::Contract(options) => {
+            with_database(&options, async |database| Ok(migrate::contract(database, migration::SCHEMA).await?)).await?
+        }
+        Migrate::Status(options) => migrate::status(&shop_storage::open_reader(NAME, &options).await?).await?,
+    };
+    let (schema, oldest) = (status.schema_version, status.compatible_from);
+    writeln!(std::io::stdout(), "{{\"schema_version\":{schema},\"compatible_from\":{oldest}}}")?;
+    Ok(())
+}

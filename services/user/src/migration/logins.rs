@@ -1,0 +1,47 @@
+//! What the login throttle counts by.
+
+use sea_orm_migration::prelude::{ColumnDef, ForeignKey, Index, IndexCreateStatement, Table, TableCreateStatement};
+
+/// Attempts that failed or are being looked at. `account_key` is a hash: the account need not exist.
+pub(super) fn failures() -> TableCreateStatement {
+    Table::create()
+        .table("login_failures")
+        .col(ColumnDef::new("id").uuid().not_null().primary_key())
+        .col(ColumnDef::new("account_key").binary_len(32).not_null())
+        .col(ColumnDef::new("address").string_len(64).not_null())
+        .col(ColumnDef::new("known_address").boolean().not_null())
+        .col(ColumnDef::new("at").big_integer().not_null())
+        .to_owned()
+}
+
+pub(super) fn failures_account() -> IndexCreateStatement {
+    Index::create().name("login_failures_account").table("login_failures").col("account_key").col("at").to_owned()
+}
+
+pub(super) fn failures_address() -> IndexCreateStatement {
+    Index::create().name("login_failures_address").table("login_failures").col("address").col("at").to_owned()
+}
+
+/// For forgetting.
+pub(super) fn failures_time() -> IndexCreateStatement {
+    Index::create().name("login_failures_at").table("login_failures").col("at").to_owned()
+}
+
+/// Addresses that an account signed in from.
+pub(super) fn addresses() -> TableCreateStatement {
+    Table::create()
+        .table("login_addresses")
+        .col(ColumnDef::new("user_id").uuid().not_null())
+        .col(ColumnDef::new("address").string_len(64).not_null())
+        .col(ColumnDef::new("last_used_at").big_integer().not_null())
+        .primary_key(Index::create().col("user_id").col("address"))
+        .foreign_key(
+            ForeignKey::create().name("login_addresses_user").from("login_addresses", "user_id").to("users", "id"),
+        )
+        .to_owned()
+}
+
+/// For forgetting.
+pub(super) fn addresses_time() -> IndexCreateStatement {
+    Index::create().name("login_addresses_last_used_at").table("login_addresses").col("last_used_at").to_owned()
+}
