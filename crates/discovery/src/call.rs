@@ -155,7 +155,7 @@ impl Call {
         let body = if self.is_unary() {
             let read = match ReadAhead::of(incoming).await {
                 Ok(read) => read,
-                Err(error) => return lost(error.into(), attempt),
+                Err(error) => return lost(Unanswered::within_response(error), attempt),
             };
             if let Some(trailers) = read.trailers() {
                 verdict = judge(head.status, trailers);

@@ -54,7 +54,8 @@ pub(crate) struct Connection {
 pub(crate) enum Unanswered {
     /// It never left: here it is.
     Unsent(Box<Request<RequestBody>>),
-    /// The server said that it did not look at it (RFC 9113, section 8.7).
+    /// The server did not act on it. It says so by `REFUSED_STREAM` (RFC 9113, section 8.7), or by a GOAWAY that leaves
+    /// the stream out (section 6.8): a server that drains.
     Refused,
     /// The stream was reset; the connection lives.
     Reset(hyper::Error),
@@ -62,17 +63,28 @@ pub(crate) enum Unanswered {
     Broken(hyper::Error),
 }
 
-impl From<hyper::Error> for Unanswered {
-    fn from(error: hyper::Error) -> Self {
-        let stream = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
-        match stream.filter(|stream| stream.is_reset()).map(h2::Error::reason) {
-            Some(Some(h2::Reason::REFUSED_STREAM)) => Self::Refused,
-            Some(_) => Self::Reset(error),
-            // The caller's own body failed.
-            None if error.is_user() => Self::Reset(error),
-            None => Self::Broken(error),
-        }
+impl Unanswered {
+    /// For an error before the response began.
+    ///
+    /// h2 gives a remote GOAWAY to those streams alone that are beyond its last one, and to a request that it no longer
+    /// takes up; at most the headers of that one are on the wire, and without its message no server acts.
+    fn before_response(error: hyper::Error) -> Self {
+        let refused = http2_error(&error).is_some_and(|stream| {
+            stream.reason() == Some(h2::Reason::REFUSED_STREAM) || stream.is_go_away() && stream.is_remote()
+        });
+        if refused { Self::Refused } else { Self::within_response(error) }
     }
+
+    /// For an error after the response began: whatever it says, the server acted.
+    pub(crate) fn within_response(error: hyper::Error) -> Self {
+        // What the caller's own body did is not the connection's fault.
+        let on_stream = error.is_user() || http2_error(&error).is_some_and(h2::Error::is_reset);
+        if on_stream { Self::Reset(error) } else { Self::Broken(error) }
+    }
+}
+
+fn http2_error(error: &hyper::Error) -> Option<&h2::Error> {
+    error.source().and_then(|source| source.downcast_ref())
 }
 
 impl Connection {
@@ -87,7 +99,7 @@ impl Connection {
     pub(crate) async fn send(&mut self, request: Request<RequestBody>) -> Result<Response<Incoming>, Unanswered> {
         self.sender.try_send_request(request).await.map_err(|mut failed| match failed.take_message() {
             Some(request) => Unanswered::Unsent(Box::new(request)),
-            None => failed.into_error().into(),
+            None => Unanswered::before_response(failed.into_error()),
         })
     }
 }

@@ -135,7 +135,7 @@ impl Body for ResponseBody {
                 Some(Ok(frame))
             }
             Some(Err(error)) => {
-                let lost = Unanswered::from(error);
+                let lost = Unanswered::within_response(error);
                 if matches!(lost, Unanswered::Broken(_)) {
                     rest.attempt.failed(Cause::Broken);
                 }
