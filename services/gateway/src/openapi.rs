@@ -7,8 +7,9 @@ use shop_proto::status::Reason;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        ComponentsBuilder, ContentBuilder, HeaderBuilder, InfoBuilder, License, ObjectBuilder, OpenApi, OpenApiBuilder,
+        ComponentsBuilder, ContentBuilder, HeaderBuilder, InfoBuilder, ObjectBuilder, OpenApi, OpenApiBuilder,
         PathItem, Ref, RefOr, Response, ResponseBuilder, Schema, ServerBuilder,
+        info::LicenseBuilder,
         schema::{AllOfBuilder, ArrayBuilder, Type},
         security::{Http, HttpAuthScheme, SecurityScheme},
         tag::TagBuilder,
@@ -103,7 +104,8 @@ fn problem_components(document: &OpenApi) -> BTreeMap<String, RefOr<Response>> {
 
 fn problem_response(reasons: &[Reason]) -> Response {
     let status = reasons.first().map_or(500, |reason| reason.http());
-    let codes = ObjectBuilder::new().enum_values(Some(reasons.iter().map(|reason| reason.code())));
+    let codes =
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(reasons.iter().map(|reason| reason.code())));
     let schema =
         AllOfBuilder::new().item(Ref::from_schema_name("Problem")).item(ObjectBuilder::new().property("code", codes));
     let description =
@@ -228,7 +230,7 @@ fn frame() -> OpenApi {
         .title("Shop")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some("The conventions are in docs/API.md."))
-        .license(Some(License::new("Apache-2.0")));
+        .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()));
     OpenApiBuilder::new()
         .info(info)
         .servers(Some([ServerBuilder::new().url("/").build()]))

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use shop_proto::{types, user};
 use utoipa::ToSchema;
 
-use super::{BadReply, Id, Patch, none_if_empty};
+use super::{BadReply, Id, Page, Patch, none_if_empty};
 use crate::problem::Problem;
 
 /// Where a parcel goes.
@@ -92,6 +92,9 @@ pub(crate) struct Address {
     #[schema(pattern = "^[A-Z]{2}$")]
     pub country: String,
 }
+
+/// A page of them.
+pub(crate) type AddressPage = Page<Address>;
 
 impl TryFrom<user::Address> for Address {
     type Error = BadReply;

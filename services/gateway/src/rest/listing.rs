@@ -1,22 +1,55 @@
 //! Pages and the parameters that every listing takes.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::{
     IntoParams, PartialSchema, ToSchema,
-    openapi::{ObjectBuilder, RefOr, Schema, schema::Type},
+    openapi::{
+        ObjectBuilder, Ref, RefOr, Schema,
+        schema::{ArrayBuilder, SchemaType, Type},
+    },
 };
 
 use super::none_if_empty;
 
 /// One page of a listing.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Page<T> {
     /// What the page holds.
-    #[schema(max_items = 100)]
     pub items: Vec<T>,
-    /// Where the next page begins: the parameter `cursor` of the next request. `null` on the last page.
-    #[schema(required)]
+    /// Where the next page begins; none on the last.
     pub next_cursor: Option<String>,
+}
+
+/// By hand: the derived one would repeat the item's schema instead of referring to it. Operations name a page by an alias,
+/// since utoipa takes generic types apart itself.
+impl<T: ToSchema> PartialSchema for Page<T> {
+    fn schema() -> RefOr<Schema> {
+        let items = ArrayBuilder::new().items(Ref::from_schema_name(T::name())).max_items(Some(100));
+        let cursor = ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+            .description(Some("The parameter `cursor` of the request for the next page; `null` on the last page."));
+        ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .description(Some("One page of a listing."))
+            .property("items", items)
+            .required("items")
+            .property("next_cursor", cursor)
+            .required("next_cursor")
+            .into()
+    }
+}
+
+impl<T: ToSchema> ToSchema for Page<T> {
+    fn name() -> Cow<'static, str> {
+        format!("{}Page", T::name()).into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(schemas);
+    }
 }
 
 impl<T> Page<T> {

@@ -13,14 +13,16 @@ mod product;
 mod user;
 mod value;
 
-pub(crate) use address::{Address, AddressPatch, NewAddress, PostalAddress};
+pub(crate) use address::{Address, AddressPage, AddressPatch, NewAddress, PostalAddress};
 pub(crate) use inventory::{Adjustment, Availability, Inventory, NewAdjustment};
 pub(crate) use listing::{Cursor, Limit, Page, PageQuery};
-pub(crate) use order::{Cancellation, Empty, HistoryEntry, ListOrdersQuery, NewOrder, Order};
+pub(crate) use order::{Cancellation, Empty, HistoryPage, ListOrdersQuery, NewOrder, Order, OrderPage};
 pub(crate) use patch::Patch;
 pub(crate) use payment::{NewPayment, NewRefund, Payment, Refund, WebhookReceipt};
-pub(crate) use product::{ListProductsQuery, ListedProduct, NewProduct, Product, ProductKey, ProductPatch};
-pub(crate) use user::{Credentials, NewUser, PasswordChange, ProfilePatch, RefreshToken, Tokens, User, UserPatch};
+pub(crate) use product::{ListProductsQuery, NewProduct, Product, ProductKey, ProductPage, ProductPatch};
+pub(crate) use user::{
+    Credentials, NewUser, PasswordChange, ProfilePatch, RefreshToken, Tokens, User, UserPage, UserPatch,
+};
 pub(crate) use value::{Id, Money, Timestamp};
 
 /// A service answered something the contracts do not allow.

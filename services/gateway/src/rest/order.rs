@@ -5,7 +5,7 @@ use shop_proto::order;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    BadReply, Cursor, Id, Limit, Money, PostalAddress, Timestamp, none_if_empty, optional, required, wire_enum,
+    BadReply, Cursor, Id, Limit, Money, Page, PostalAddress, Timestamp, none_if_empty, optional, required, wire_enum,
 };
 use crate::problem::Problem;
 
@@ -140,6 +140,9 @@ pub(crate) struct Order {
     pub updated_at: Timestamp,
 }
 
+/// A page of them.
+pub(crate) type OrderPage = Page<Order>;
+
 impl TryFrom<order::Order> for Order {
     type Error = BadReply;
 
@@ -270,6 +273,9 @@ pub(crate) struct HistoryEntry {
     /// When.
     pub at: Timestamp,
 }
+
+/// A page of them.
+pub(crate) type HistoryPage = Page<HistoryEntry>;
 
 impl TryFrom<order::HistoryEntry> for HistoryEntry {
     type Error = BadReply;

@@ -16,7 +16,8 @@ use utoipa::{
 };
 
 use super::{
-    Availability, BadReply, Cursor, Id, Limit, Money, Patch, Timestamp, none_if_empty, optional, required, wire_enum,
+    Availability, BadReply, Cursor, Id, Limit, Money, Page, Patch, Timestamp, none_if_empty, optional, required,
+    wire_enum,
 };
 use crate::problem::Problem;
 
@@ -99,6 +100,9 @@ pub(crate) struct ListedProduct {
     #[schema(nullable = false)]
     pub availability: Option<Availability>,
 }
+
+/// A page of them.
+pub(crate) type ProductPage = Page<ListedProduct>;
 
 impl TryFrom<product::ListedProduct> for ListedProduct {
     type Error = BadReply;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use shop_proto::user;
 use utoipa::ToSchema;
 
-use super::{BadReply, Id, Patch, Timestamp, required, wire_enum};
+use super::{BadReply, Id, Page, Patch, Timestamp, required, wire_enum};
 use crate::problem::Problem;
 
 wire_enum! {
@@ -34,6 +34,9 @@ pub(crate) struct User {
     /// When it last changed.
     pub updated_at: Timestamp,
 }
+
+/// A page of them.
+pub(crate) type UserPage = Page<User>;
 
 impl TryFrom<user::User> for User {
     type Error = BadReply;

@@ -13,7 +13,7 @@ use crate::{
     extract::{JsonBody, NoQuery, SignedIn, UrlPath, UrlQuery},
     openapi::problems,
     problem::Problem,
-    rest::{Address, AddressPatch, Cursor, Id, Limit, NewAddress, Page, PageQuery, required},
+    rest::{Address, AddressPage, AddressPatch, Cursor, Id, Limit, NewAddress, PageQuery, required},
     state::Gateway,
 };
 
@@ -29,7 +29,7 @@ problems! {
 /// Newest first.
 #[utoipa::path(get, path = "/users/me/addresses", operation_id = "list_addresses", tag = "account",
     security(("bearer" = [])), params(PageQuery),
-    responses((status = 200, description = "A page of addresses.", body = Page<Address>,
+    responses((status = 200, description = "A page of addresses.", body = AddressPage,
         headers(("Link" = String, description = "The next page, `rel=\"next\"`; not on the last."))), ListAddressesProblems))]
 pub(crate) async fn list(
     State(gateway): State<Gateway>,
@@ -43,7 +43,7 @@ pub(crate) async fn list(
         cursor: Cursor::or_start(query.cursor),
     });
     let reply = gateway.users().list_addresses(request).await?.into_inner();
-    Ok(page(&uri, Page::<Address>::new(reply.addresses, reply.next_cursor)?))
+    Ok(page(&uri, AddressPage::new(reply.addresses, reply.next_cursor)?))
 }
 
 /// Keep an address

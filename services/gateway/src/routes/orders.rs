@@ -13,7 +13,7 @@ use crate::{
     openapi::problems,
     problem::Problem,
     rest::{
-        Cancellation, Cursor, Empty, HistoryEntry, Id, Limit, ListOrdersQuery, NewOrder, Order, Page, PageQuery,
+        Cancellation, Cursor, Empty, HistoryPage, Id, Limit, ListOrdersQuery, NewOrder, Order, OrderPage, PageQuery,
         required,
     },
     state::Gateway,
@@ -70,7 +70,7 @@ fn maybe_pending(status: tonic::Status) -> Problem {
 /// One's own, newest first; for staff everyone's.
 #[utoipa::path(get, path = "/orders", operation_id = "list_orders", tag = "orders", security(("bearer" = [])),
     params(ListOrdersQuery),
-    responses((status = 200, description = "A page of orders.", body = Page<Order>,
+    responses((status = 200, description = "A page of orders.", body = OrderPage,
         headers(("Link" = String, description = "The next page, `rel=\"next\"`; not on the last."))), ListOrdersProblems))]
 pub(crate) async fn list(
     State(gateway): State<Gateway>,
@@ -80,7 +80,7 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let request = caller.request(order::ListOrdersRequest::from(query));
     let reply = gateway.orders().list_orders(request).await?.into_inner();
-    Ok(page(&uri, Page::<Order>::new(reply.orders, reply.next_cursor)?))
+    Ok(page(&uri, OrderPage::new(reply.orders, reply.next_cursor)?))
 }
 
 /// Show an order
@@ -105,7 +105,7 @@ pub(crate) async fn get(
 /// Oldest first. One's own; for staff anyone's.
 #[utoipa::path(get, path = "/orders/{order_id}/history", operation_id = "list_order_history", tag = "orders",
     security(("bearer" = [])), params(("order_id" = Id, Path, description = "The order's id."), PageQuery),
-    responses((status = 200, description = "A page of changes.", body = Page<HistoryEntry>,
+    responses((status = 200, description = "A page of changes.", body = HistoryPage,
         headers(("Link" = String, description = "The next page, `rel=\"next\"`; not on the last."))),
         ListOrderHistoryProblems))]
 pub(crate) async fn history(
@@ -121,7 +121,7 @@ pub(crate) async fn history(
         cursor: Cursor::or_start(query.cursor),
     });
     let reply = gateway.orders().list_order_history(request).await?.into_inner();
-    Ok(page(&uri, Page::<HistoryEntry>::new(reply.entries, reply.next_cursor)?))
+    Ok(page(&uri, HistoryPage::new(reply.entries, reply.next_cursor)?))
 }
 
 /// Cancel an order

@@ -13,7 +13,7 @@ use crate::{
     extract::{IfMatch, IfNoneMatch, JsonBody, NoQuery, Staff, UrlPath, UrlQuery, Visitor, etag},
     openapi::problems,
     problem::Problem,
-    rest::{Id, ListProductsQuery, ListedProduct, NewProduct, Page, Product, ProductKey, ProductPatch, required},
+    rest::{Id, ListProductsQuery, NewProduct, Product, ProductKey, ProductPage, ProductPatch, required},
     state::Gateway,
 };
 
@@ -30,7 +30,7 @@ problems! {
 /// Products for sale; for staff that ask for them, archived ones.
 #[utoipa::path(get, path = "/products", operation_id = "list_products", tag = "products",
     security((), ("bearer" = [])), params(ListProductsQuery),
-    responses((status = 200, description = "A page of products.", body = Page<ListedProduct>,
+    responses((status = 200, description = "A page of products.", body = ProductPage,
         headers(("Link" = String, description = "The next page, `rel=\"next\"`; not on the last."))), ListProductsProblems))]
 pub(crate) async fn list(
     State(gateway): State<Gateway>,
@@ -40,7 +40,7 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let request = visitor.request(product::ListProductsRequest::from(query));
     let reply = gateway.products().list_products(request).await?.into_inner();
-    Ok(revalidate(page(&uri, Page::<ListedProduct>::new(reply.products, reply.next_cursor)?)))
+    Ok(revalidate(page(&uri, ProductPage::new(reply.products, reply.next_cursor)?)))
 }
 
 /// Show a product

@@ -12,7 +12,7 @@ use crate::{
     extract::{Admin, JsonBody, NoQuery, UrlPath, UrlQuery},
     openapi::problems,
     problem::Problem,
-    rest::{Cursor, Id, Limit, Page, PageQuery, User, UserPatch, required},
+    rest::{Cursor, Id, Limit, PageQuery, User, UserPage, UserPatch, required},
     state::Gateway,
 };
 
@@ -27,7 +27,7 @@ problems! {
 /// Newest first. For admins.
 #[utoipa::path(get, path = "/users", operation_id = "list_users", tag = "users", security(("bearer" = [])),
     params(PageQuery),
-    responses((status = 200, description = "A page of accounts.", body = Page<User>,
+    responses((status = 200, description = "A page of accounts.", body = UserPage,
         headers(("Link" = String, description = "The next page, `rel=\"next\"`; not on the last."))), ListUsersProblems))]
 pub(crate) async fn list(
     State(gateway): State<Gateway>,
@@ -38,7 +38,7 @@ pub(crate) async fn list(
     let message =
         user::ListUsersRequest { limit: Limit::or_default(query.limit), cursor: Cursor::or_start(query.cursor) };
     let reply = gateway.users().list_users(admin.request(message)).await?.into_inner();
-    Ok(page(&uri, Page::<User>::new(reply.users, reply.next_cursor)?))
+    Ok(page(&uri, UserPage::new(reply.users, reply.next_cursor)?))
 }
 
 /// Show an account
