@@ -1,0 +1,127 @@
+//! The command line of `shop`.
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use secrecy::SecretString;
+use shop_server::{TelemetryOptions, parse_duration};
+
+use crate::{audit, data_dir::DataDir, up};
+
+/// A whole shop in one process.
+#[derive(Debug, Parser)]
+#[command(name = "shop", version)]
+pub struct Cli {
+    #[command(flatten)]
+    telemetry: TelemetryOptions,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs user, product, order and gateway until Ctrl-C.
+    Up(Box<UpOptions>),
+    /// Reads the databases and checks every invariant; exits 1 if one is broken. Works beside a running shop.
+    Audit(AuditOptions),
+    /// Takes the next step in renewing the signing keys. Running servers follow by themselves.
+    RotateKeys(DataDirOption),
+}
+
+/// How the result is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Text,
+    /// One line of JSON.
+    Json,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DataDirOption {
+    /// The folder of databases, keys and secrets.
+    #[arg(long, env = "SHOP_DATA_DIR", default_value = "shop-data", value_name = "DIR")]
+    pub(crate) data_dir: PathBuf,
+}
+
+/// Options of `shop up`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct UpOptions {
+    /// Where the gateway listens. The services take ports 5001 to 5003 of the same address; with port 0 every port is a
+    /// free one.
+    #[arg(long, env = "SHOP_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
+    pub(crate) listen: SocketAddr,
+    #[command(flatten)]
+    pub(crate) data_dir: DataDirOption,
+    /// The first admin's e-mail.
+    #[arg(long, env = "SHOP_ADMIN_EMAIL", default_value = "admin@shop.example", value_name = "EMAIL")]
+    pub(crate) admin_email: String,
+    /// The first admin's password; generated and printed once when not given. Counts at the first start only.
+    #[arg(long, env = "SHOP_ADMIN_PASSWORD", hide_env_values = true, value_name = "PASSWORD")]
+    pub(crate) admin_password: Option<SecretString>,
+    /// Leave the catalogue empty.
+    #[arg(long, env = "SHOP_NO_DEMO")]
+    pub(crate) no_demo: bool,
+    /// The one currency of the shop, ISO 4217.
+    #[arg(long, env = "SHOP_CURRENCY", default_value = "USD", value_name = "CODE")]
+    pub(crate) currency: shop_types::Currency,
+    /// How long an order may stay unpaid before it expires.
+    #[arg(long, env = "SHOP_PAYMENT_TIMEOUT", default_value = "15m", value_parser = parse_duration, value_name = "DURATION")]
+    pub(crate) payment_timeout: Duration,
+    /// How long an access token is good for.
+    #[arg(long, env = "SHOP_ACCESS_TOKEN_TTL", default_value = "5m", value_parser = parse_duration, value_name = "DURATION")]
+    pub(crate) access_token_ttl: Duration,
+    /// How long a crashed process's work stays claimed before another takes it over.
+    #[arg(long, env = "SHOP_LEASE", default_value = "10s", value_parser = parse_duration, value_name = "DURATION")]
+    pub(crate) lease: Duration,
+    /// Secret that payment webhooks are signed with, two separated by a comma during a rotation; by default one is
+    /// generated in the data folder.
+    #[arg(long, env = "SHOP_PAYMENT_WEBHOOK_SECRET", hide_env_values = true, value_name = "SECRET")]
+    pub(crate) payment_webhook_secret: Option<SecretString>,
+    /// URL that receives the orders' events as signed CloudEvents.
+    #[arg(long, env = "SHOP_EVENT_SINK", value_name = "URL")]
+    pub(crate) event_sink: Option<String>,
+    /// Secret the events are signed with; by default one is generated in the data folder.
+    #[arg(long, env = "SHOP_EVENT_SECRET", hide_env_values = true, value_name = "SECRET")]
+    pub(crate) event_secret: Option<SecretString>,
+    /// How to say that the shop is ready.
+    #[arg(long, default_value = "text")]
+    pub(crate) output: Output,
+}
+
+/// Options of `shop audit`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AuditOptions {
+    #[command(flatten)]
+    pub(crate) data_dir: DataDirOption,
+    /// The lease the shop runs with: what is unsettled for longer counts as a violation.
+    #[arg(long, env = "SHOP_LEASE", default_value = "10s", value_parser = parse_duration, value_name = "DURATION")]
+    pub(crate) lease: Duration,
+    /// The sink the shop sends its events to; without one, unsent events are as they should be.
+    #[arg(long, env = "SHOP_EVENT_SINK", value_name = "URL")]
+    pub(crate) event_sink: Option<String>,
+    /// How to print the findings.
+    #[arg(long, default_value = "text")]
+    pub(crate) output: Output,
+}
+
+impl Cli {
+    /// Runs the command to its end.
+    pub fn run(self) -> ExitCode {
+        match self.command {
+            Command::Up(options) => {
+                #[cfg(feature = "failpoints")]
+                let _scenario = crate::failpoint::arm();
+                shop_server::run("shop", self.telemetry, |shutdown| up::up(*options, shutdown))
+            }
+            Command::Audit(options) => audit::run(self.telemetry, options),
+            Command::RotateKeys(option) => {
+                shop_server::run(
+                    "shop",
+                    self.telemetry,
+                    |_| async move { DataDir::open(&option.data_dir)?.rotate_keys() },
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! The process is killed with SIGKILL at every named point of the saga, and at random; whatever it was doing is finished
+//! after a restart, once, within a lease.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::{StreamExt as _, stream};
+use reqwest::Method;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{
+    SETTLE_BOUND,
+    client::{Answer, Client, order_of},
+    payment_race::{notice, signature},
+    random_below,
+    shop::Shop,
+    sink::EventSink,
+};
+
+/// Short, so that a take-over is seen in test time; longer than any step.
+const LEASE: &str = "1s";
+/// Shops that crash side by side: starting one keeps a core busy.
+const AT_ONCE: usize = 2;
+const PRICE: i64 = 1_250;
+const STOCK: i64 = 50;
+
+#[tokio::test]
+async fn killed_at_any_failpoint_it_goes_on_where_it_was() {
+    let failpoints = shop_order::failpoints();
+    assert!(failpoints.len() >= 20, "the step table lost its failpoints: {failpoints:?}");
+    stream::iter(failpoints)
+        .map(|name| killed_at(name.to_string()))
+        .buffer_unordered(AT_ONCE)
+        .collect::<Vec<()>>()
+        .await;
+}
+
+async fn killed_at(failpoint: String) {
+    let sink = EventSink::start().await;
+    let url = sink.url();
+    let base = [("SHOP_LEASE", LEASE), ("SHOP_PAYMENT_TIMEOUT", "1500ms"), ("SHOP_EVENT_SINK", url.as_str())];
+    let mut shop = Shop::start_with(&[base[0], base[1], base[2], ("SHOP_FAILPOINT", &failpoint)]).await;
+    let stage = Stage::set(&shop).await;
+    let mut life = tokio::spawn(async move { stage.play().await });
+
+    let killed = tokio::select! {
+        status = shop.exited_in_time(SETTLE_BOUND) => status,
+        played = &mut life => {
+            let (_, _) = played.unwrap();
+            panic!("{failpoint} was never passed: the scenario ended without a kill");
+        }
+    };
+    assert!(killed, "{failpoint}: the process did not die of SIGKILL");
+    shop.restart_with(&base).await;
+    let (stage, orders) = life.await.unwrap();
+    shop.settled_clean(SETTLE_BOUND).await;
+    stage.ended_well(&orders, &failpoint).await;
+    sink.has_all_events_in_order(&orders.ids(), &failpoint).await;
+}
+
+#[tokio::test]
+async fn killed_at_random_it_goes_on_where_it_was() {
+    let sink = EventSink::start().await;
+    let url = sink.url();
+    let mut shop = Shop::start_with(&[
+        ("SHOP_LEASE", LEASE),
+        ("SHOP_PAYMENT_TIMEOUT", "1500ms"),
+        ("SHOP_EVENT_SINK", url.as_str()),
+    ])
+    .await;
+    let mut stages = Vec::new();
+    for _ in 0..6 {
+        stages.push(Stage::set(&shop).await);
+    }
+    let done = Arc::new(AtomicBool::new(false));
+    let playing = tokio::spawn({
+        let done = Arc::clone(&done);
+        async move {
+            let ended = futures::future::join_all(stages.into_iter().map(Stage::play)).await;
+            done.store(true, Ordering::Release);
+            ended
+        }
+    });
+    let mut kills = 0;
+    while !done.load(Ordering::Acquire) && kills < 12 {
+        tokio::time::sleep(Duration::from_millis(50 + random_below(700))).await;
+        shop.kill().await;
+        shop.restart().await;
+        kills += 1;
+    }
+    let ended = playing.await.unwrap();
+    assert!(kills >= 3, "the scenario was over before it could be disturbed");
+    shop.settled_clean(SETTLE_BOUND).await;
+    for (stage, orders) in ended {
+        stage.ended_well(&orders, "random kills").await;
+        sink.has_all_events_in_order(&orders.ids(), "random kills").await;
+    }
+}
+
+/// A customer, an admin and a product of their own.
+struct Stage {
+    admin: Client,
+    customer: Client,
+    product: Uuid,
+}
+
+/// One order for each road through the states.
+struct Orders {
+    returned: Uuid,
+    refused: Uuid,
+    cancelled: Uuid,
+    cancelled_after_payment: Uuid,
+    expired: Uuid,
+    refunded: Uuid,
+}
+
+impl Orders {
+    fn ids(&self) -> [Uuid; 6] {
+        [self.returned, self.refused, self.cancelled, self.cancelled_after_payment, self.expired, self.refunded]
+    }
+}
+
+impl Stage {
+    async fn set(shop: &Shop) -> Self {
+        let admin = Client::admin(shop).await;
+        let product = admin.product(PRICE, STOCK).await;
+        let (customer, _) = Client::customer(shop).await;
+        Self { admin, customer, product }
+    }
+
+    /// Goes every road, repeating what got no answer, as any client would.
+    async fn play(self) -> (Self, Orders) {
+        let refused = self.place(STOCK + 1).await;
+        let expired = self.place(1).await;
+        let returned = self.place(2).await;
+        self.staff_payment(returned, 2).await;
+        self.act(&self.admin, returned, "ship").await;
+        self.act(&self.admin, returned, "deliver").await;
+        self.refund(returned, 2, true).await;
+
+        let cancelled = self.place(3).await;
+        self.act(&self.customer, cancelled, "cancel").await;
+
+        let cancelled_after_payment = self.place(4).await;
+        self.webhook_payment(cancelled_after_payment, 4).await;
+        self.act(&self.customer, cancelled_after_payment, "cancel").await;
+        self.refund(cancelled_after_payment, 4, false).await;
+
+        let refunded = self.place(5).await;
+        self.webhook_payment(refunded, 5).await;
+        self.act(&self.admin, refunded, "ship").await;
+        self.refund(refunded, 5, false).await;
+
+        self.reaches(expired, "expired").await;
+        (self, Orders { returned, refused, cancelled, cancelled_after_payment, expired, refunded })
+    }
+
+    async fn ended_well(&self, orders: &Orders, during: &str) {
+        for (order, status) in [
+            (orders.refused, "rejected"),
+            (orders.expired, "expired"),
+            (orders.returned, "refunded"),
+            (orders.cancelled, "cancelled"),
+            (orders.cancelled_after_payment, "cancelled"),
+            (orders.refunded, "refunded"),
+        ] {
+            let order = self.customer.get(&format!("/orders/{order}")).await.expect(200).body;
+            assert_eq!((&order["status"], &order["refund_due"]), (&json!(status), &Value::Null), "{during}: {order:#}");
+        }
+        let placed = self.customer.get("/orders?limit=100").await.expect(200);
+        assert_eq!(placed.body["items"].as_array().unwrap().len(), 6, "{during}: an order was placed twice");
+        // Only the five units that were refunded without coming back are gone.
+        let stock = self.admin.inventory(self.product).await;
+        let expected = (json!(STOCK - 5), json!(0), json!(STOCK - 5));
+        assert_eq!(
+            (&stock["on_hand"], &stock["reserved"], &stock["available"]),
+            (&expected.0, &expected.1, &expected.2),
+            "{during}"
+        );
+    }
+
+    async fn place(&self, quantity: i64) -> Uuid {
+        let key = Uuid::new_v4().to_string();
+        let answer = self.customer.order_until_settled(&key, &order_of(self.product, quantity)).await;
+        match answer.status.as_u16() {
+            201 => answer.id(),
+            _ => answer.problem(409, "OUT_OF_STOCK")["order_id"].as_str().unwrap().parse().unwrap(),
+        }
+    }
+
+    /// An action that may be repeated because its answer was lost; then the state has passed, which is as good.
+    async fn act(&self, client: &Client, order: Uuid, action: &str) {
+        let answer = post(client, &format!("/orders/{order}/{action}"), &json!({})).await;
+        assert!(matches!(answer.status.as_u16(), 200 | 409), "{action}: {:#}", answer.body);
+    }
+
+    async fn staff_payment(&self, order: Uuid, quantity: i64) {
+        let body = json!({"reference": format!("pay-{order}"), "amount": money(quantity)});
+        let answer = post(&self.admin, &format!("/orders/{order}/payments"), &body).await;
+        assert!(answer.status.is_success(), "{:#}", answer.body);
+    }
+
+    async fn refund(&self, order: Uuid, quantity: i64, restock: bool) {
+        let body = json!({"reference": format!("back-{order}"), "amount": money(quantity), "restock": restock});
+        let answer = post(&self.admin, &format!("/orders/{order}/refund"), &body).await;
+        assert!(answer.status.is_success(), "{:#}", answer.body);
+    }
+
+    async fn webhook_payment(&self, order: Uuid, quantity: i64) {
+        let body = notice(order, PRICE * quantity);
+        let answer = self.customer.retrying(|client| {
+            let body = body.clone();
+            async move { client.webhook(&body, &signature(&body)).await }
+        });
+        assert!(answer.await.status.is_success());
+    }
+
+    async fn reaches(&self, order: Uuid, status: &str) {
+        let begun = std::time::Instant::now();
+        loop {
+            let path = format!("/orders/{order}");
+            let answer = self
+                .customer
+                .retrying(|client| {
+                    let path = path.clone();
+                    async move { client.try_send(Method::GET, &path, &[], None).await }
+                })
+                .await
+                .expect(200);
+            if answer.body["status"] == status {
+                return;
+            }
+            assert!(begun.elapsed() < SETTLE_BOUND, "not {status}: {:#}", answer.body);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+fn money(quantity: i64) -> Value {
+    json!({"amount": PRICE * quantity, "currency": "USD"})
+}
+
+async fn post(client: &Client, path: &str, body: &Value) -> Answer {
+    client
+        .retrying(|client| {
+            let (path, body) = (path.to_owned(), body.clone());
+            async move { client.try_send(Method::POST, &path, &[], Some(&body)).await }
+        })
+        .await
+}

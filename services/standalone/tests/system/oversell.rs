@@ -1,0 +1,98 @@
+//! A thousand customers want a hundred units at once.
+
+use std::time::Duration;
+
+use futures::{StreamExt as _, stream};
+use shop_auth::{Role, UserCaller, UserTokenSigner, keys::KeyPaths};
+use uuid::Uuid;
+
+use crate::{
+    SETTLE_BOUND,
+    client::{Client, order_of},
+    random_below,
+    shop::Shop,
+};
+
+const CUSTOMERS: usize = 1_000;
+const UNITS: usize = 100;
+/// Registrations under way at once: more than the password pool works on, so that it never idles.
+const REGISTERING: usize = 8;
+
+#[tokio::test]
+async fn a_hundred_units_go_to_a_hundred_customers() {
+    let shop = Shop::start().await;
+    let (product, customers) = crowd(&shop).await;
+    let answers = futures::future::join_all(customers.iter().map(|customer| buy(customer, product))).await;
+    sold_exactly(&shop, product, &answers).await;
+}
+
+#[tokio::test]
+async fn a_hundred_units_go_to_a_hundred_customers_though_the_shop_is_killed() {
+    let mut shop = Shop::start_with(&[("SHOP_LEASE", "2s")]).await;
+    let (product, customers) = crowd(&shop).await;
+    let buying = tokio::spawn(async move {
+        futures::future::join_all(customers.iter().map(|customer| buy(customer, product))).await
+    });
+    let mut kills = 0;
+    while !buying.is_finished() && kills < 5 {
+        tokio::time::sleep(Duration::from_millis(150 + random_below(600))).await;
+        shop.kill().await;
+        shop.restart().await;
+        kills += 1;
+    }
+    assert!(kills >= 2, "the crowd was served before it could be disturbed");
+    sold_exactly(&shop, product, &buying.await.unwrap()).await;
+}
+
+async fn buy(customer: &Client, product: Uuid) -> u16 {
+    let answer = customer.order_until_settled(&Uuid::new_v4().to_string(), &order_of(product, 1)).await;
+    if answer.status.as_u16() == 409 {
+        answer.problem(409, "OUT_OF_STOCK");
+    }
+    answer.status.as_u16()
+}
+
+async fn sold_exactly(shop: &Shop, product: Uuid, answers: &[u16]) {
+    let of = |status: u16| answers.iter().filter(|answer| **answer == status).count();
+    assert_eq!((of(201), of(409), answers.len()), (UNITS, CUSTOMERS - UNITS, CUSTOMERS));
+    shop.settled_clean(SETTLE_BOUND).await;
+    let admin = Client::admin(shop).await;
+    assert_eq!(admin.inventory(product).await["available"], 0);
+    assert_eq!(orders(&admin, "reserved").await, UNITS);
+    assert_eq!(orders(&admin, "rejected").await, CUSTOMERS - UNITS);
+}
+
+/// How many orders have a status, counted through the pages.
+async fn orders(admin: &Client, status: &str) -> usize {
+    let mut count = 0;
+    let mut next = format!("/orders?status={status}&limit=100");
+    loop {
+        let page = admin.get(&next).await.expect(200).body;
+        count += page["items"].as_array().unwrap().len();
+        let Some(cursor) = page["next_cursor"].as_str() else { return count };
+        next = format!("/orders?status={status}&limit=100&cursor={cursor}");
+    }
+}
+
+/// A product with stock for some, and a registered customer for each of many, holding a token.
+async fn crowd(shop: &Shop) -> (Uuid, Vec<Client>) {
+    let admin = Client::admin(shop).await;
+    let product = admin.product(500, i64::try_from(UNITS).unwrap()).await;
+    let options = KeyPaths::new(&shop.data_dir().join("keys")).options("user");
+    let signer = UserTokenSigner::new(&options, "local").unwrap();
+    let anonymous = Client::anonymous(shop);
+    let customers = stream::iter(0..CUSTOMERS)
+        .map(|n| {
+            let (anonymous, signer) = (&anonymous, &signer);
+            async move {
+                let user_id = anonymous.register(&format!("customer-{n}@crowd.test")).await.id();
+                // Signed as a login would: a thousand logins would only test the password hash again.
+                let user = UserCaller { user_id, session_id: Uuid::now_v7(), role: Role::Customer, epoch: 0 };
+                anonymous.with_token(signer.sign(&user, Duration::from_secs(3600)).unwrap())
+            }
+        })
+        .buffer_unordered(REGISTERING)
+        .collect()
+        .await;
+    (product, customers)
+}

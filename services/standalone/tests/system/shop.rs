@@ -1,0 +1,192 @@
+//! A `shop up` process with a data folder of its own: started, killed, started again, audited.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    sync::{Arc, RwLock},
+    time::{Duration, Instant},
+};
+
+use serde::Deserialize;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
+    process::{Child, Command},
+};
+
+/// How long a start may take before the test gives up. A debug build on two busy cores needs a second or two.
+const START_BOUND: Duration = Duration::from_secs(60);
+/// How long a process may take to leave.
+const EXIT_BOUND: Duration = Duration::from_secs(40);
+pub(crate) const ADMIN_EMAIL: &str = "admin@shop.test";
+pub(crate) const ADMIN_PASSWORD: &str = "sixteen grey herons at dusk";
+pub(crate) const WEBHOOK_SECRET: &str = "webhook-secret-of-the-tests-0123456789";
+
+/// The line `--output json` prints once ready.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Ready {
+    pub(crate) gateway: String,
+    pub(crate) grpc: GrpcServices,
+    pub(crate) admin_email: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct GrpcServices {
+    pub(crate) user: String,
+    pub(crate) product: String,
+    pub(crate) order: String,
+}
+
+/// A running shop. Dropping it kills the process; the folder goes with it.
+pub(crate) struct Shop {
+    folder: Arc<TempDir>,
+    environment: Vec<(String, String)>,
+    child: Child,
+    pub(crate) ready: Ready,
+    /// Where the gateway is now; a restart changes it.
+    gateway: Arc<RwLock<String>>,
+}
+
+impl Shop {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts with environment variables beyond the usual.
+    pub(crate) async fn start_with(environment: &[(&str, &str)]) -> Self {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let environment: Vec<_> = environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let (child, ready) = launch(folder.path(), &environment).await;
+        let gateway = Arc::new(RwLock::new(ready.gateway.clone()));
+        Self { folder, environment, child, ready, gateway }
+    }
+
+    pub(crate) fn data_dir(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The gateway's address, followed through restarts.
+    pub(crate) fn gateway(&self) -> Arc<RwLock<String>> {
+        Arc::clone(&self.gateway)
+    }
+
+    /// SIGKILL: nothing gets to run any more.
+    pub(crate) async fn kill(&mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// Starts again on the same data.
+    pub(crate) async fn restart(&mut self) {
+        let (child, ready) = launch(self.folder.path(), &self.environment).await;
+        self.child = child;
+        *self.gateway.write().unwrap() = ready.gateway.clone();
+        self.ready = ready;
+    }
+
+    /// Starts again with other variables instead of those given at the first start.
+    pub(crate) async fn restart_with(&mut self, environment: &[(&str, &str)]) {
+        self.environment = environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        self.restart().await;
+    }
+
+    /// Waits for the process to end by itself.
+    pub(crate) async fn exited(&mut self) -> ExitStatus {
+        tokio::time::timeout(EXIT_BOUND, self.child.wait()).await.expect("the process should have ended").unwrap()
+    }
+
+    /// Whether the process died of SIGKILL within the bound.
+    pub(crate) async fn exited_in_time(&mut self, bound: Duration) -> bool {
+        use std::os::unix::process::ExitStatusExt as _;
+        let exited = tokio::time::timeout(bound, self.child.wait()).await;
+        exited.is_ok_and(|status| status.unwrap().signal() == Some(rustix::process::Signal::KILL.as_raw()))
+    }
+
+    /// SIGTERM or SIGINT, and the exit status.
+    pub(crate) async fn signal(&mut self, signal: rustix::process::Signal) -> ExitStatus {
+        let pid = i32::try_from(self.child.id().expect("still running")).unwrap();
+        rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), signal).unwrap();
+        self.exited().await
+    }
+
+    /// `shop audit`, beside the running process or after it.
+    pub(crate) async fn audit(&self) -> Audit {
+        audit(self.folder.path(), &self.environment).await
+    }
+
+    /// Audits until nothing is in flight any more and requires that nothing is wrong.
+    pub(crate) async fn settled_clean(&self, bound: Duration) {
+        let begun = Instant::now();
+        loop {
+            let audit = self.audit().await;
+            assert!(audit.success, "the audit found violations:\n{}", audit.report);
+            if audit.in_flight == 0 {
+                return;
+            }
+            assert!(begun.elapsed() < bound, "still in flight after {bound:?}:\n{}", audit.report);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+/// What `shop audit --output json` said.
+pub(crate) struct Audit {
+    pub(crate) success: bool,
+    pub(crate) in_flight: u64,
+    pub(crate) report: String,
+}
+
+pub(crate) async fn audit(data_dir: &Path, environment: &[(String, String)]) -> Audit {
+    let mut command = shop();
+    command.args(["audit", "--output", "json", "--data-dir"]).arg(data_dir);
+    let output = command.envs(environment.iter().map(|(name, value)| (name, value))).output().await.unwrap();
+    let report = String::from_utf8(output.stdout).unwrap();
+    let parsed: serde_json::Value = serde_json::from_str(&report).unwrap_or_else(|error| {
+        panic!("audit printed no JSON ({error}): {report}\n{}", String::from_utf8_lossy(&output.stderr))
+    });
+    Audit {
+        success: output.status.success(),
+        in_flight: parsed["in_flight"].as_u64().expect("in_flight is a number"),
+        report: serde_json::to_string_pretty(&parsed).unwrap(),
+    }
+}
+
+/// The binary under test, with nothing of this process's configuration.
+pub(crate) fn shop() -> Command {
+    let mut command = Command::new(binary());
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SHOP_") || name.starts_with("OTEL_")) {
+        command.env_remove(name);
+    }
+    command.env_remove("DATABASE_URL").stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+fn binary() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_shop"))
+}
+
+async fn launch(folder: &Path, environment: &[(String, String)]) -> (Child, Ready) {
+    let mut child = shop()
+        .args(["up", "--listen", "127.0.0.1:0", "--no-demo", "--output", "json", "--data-dir"])
+        .arg(folder)
+        .args(["--admin-email", ADMIN_EMAIL])
+        .env("SHOP_ADMIN_PASSWORD", ADMIN_PASSWORD)
+        .env("SHOP_PAYMENT_WEBHOOK_SECRET", WEBHOOK_SECRET)
+        .env("SHOP_ACCESS_TOKEN_TTL", "1h")
+        .env("SHOP_LOG_LEVEL", "warn")
+        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .stdout(Stdio::piped())
+        .stderr(std::fs::File::options().create(true).append(true).open(folder.join("stderr.log")).unwrap())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line = tokio::time::timeout(START_BOUND, lines.next_line()).await.expect("ready in time").unwrap();
+    let Some(line) = line else {
+        let status = child.wait().await.unwrap();
+        let log = std::fs::read_to_string(folder.join("stderr.log")).unwrap_or_default();
+        panic!("shop up ended with {status} before it was ready:\n{log}");
+    };
+    let ready = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    // Keep reading, so that the pipe never fills.
+    tokio::spawn(async move { drop(lines.into_inner().read_to_end(&mut Vec::new()).await) });
+    (child, ready)
+}
