@@ -90,6 +90,7 @@ struct Shared {
     seen: Mutex<Vec<Seen>>,
     open: AtomicUsize,
     most_open: AtomicUsize,
+    accepted: AtomicUsize,
 }
 
 impl Server {
@@ -113,6 +114,7 @@ impl Server {
             seen: Mutex::default(),
             open: AtomicUsize::new(0),
             most_open: AtomicUsize::new(0),
+            accepted: AtomicUsize::new(0),
         });
         let (stop, leave) = (CancellationToken::new(), CancellationToken::new());
         let serving = Some(tokio::spawn(accept(listener, Arc::clone(&shared), stop.clone(), leave.clone())));
@@ -154,6 +156,10 @@ impl Server {
         self.shared.open.load(Ordering::SeqCst)
     }
 
+    pub(crate) fn accepted_connections(&self) -> usize {
+        self.shared.accepted.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn most_open_connections(&self) -> usize {
         self.shared.most_open.load(Ordering::SeqCst)
     }
@@ -189,6 +195,7 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>, leave: CancellationToken)
         }
     }
     let now = shared.open.fetch_add(1, Ordering::SeqCst) + 1;
+    shared.accepted.fetch_add(1, Ordering::SeqCst);
     shared.most_open.fetch_max(now, Ordering::SeqCst);
     let _open = Open(Arc::clone(&shared));
     let hangup = CancellationToken::new();
