@@ -1,0 +1,76 @@
+//! The binary's commands, as an operator types them.
+
+use std::{path::Path, process::Output, time::Duration};
+
+use secrecy::SecretString;
+use shop_storage::DatabaseOptions;
+use tokio::process::Command;
+
+use crate::harness::{ADMIN, BOUND, PASSWORD};
+
+async fn shop_user(dir: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_shop-user"));
+    command.args(arguments).current_dir(dir).env_clear().envs(environment.iter().copied()).kill_on_drop(true);
+    tokio::time::timeout(BOUND, command.output()).await.unwrap().unwrap()
+}
+
+fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap().trim_end()
+}
+
+fn stderr(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+#[tokio::test]
+async fn a_first_admin_is_made_in_a_migrated_database() {
+    let dir = tempfile::tempdir().unwrap();
+    let admin = [("SHOP_ADMIN_EMAIL", ADMIN), ("SHOP_ADMIN_PASSWORD", PASSWORD)];
+    let early = shop_user(dir.path(), &["create-admin"], &admin).await;
+    assert_eq!(early.status.code(), Some(1));
+    assert!(stderr(&early).contains("migrate up"), "{}", stderr(&early));
+
+    let migrated = shop_user(dir.path(), &["migrate", "up"], &[]).await;
+    assert_eq!(stdout(&migrated), r#"{"schema_version":1,"compatible_from":1}"#);
+    let again = shop_user(dir.path(), &["migrate", "up"], &[]).await;
+    assert_eq!(stdout(&again), stdout(&migrated));
+    assert_eq!(stdout(&shop_user(dir.path(), &["migrate", "status"], &[]).await), stdout(&migrated));
+    assert_eq!(stdout(&shop_user(dir.path(), &["migrate", "contract"], &[]).await), stdout(&migrated));
+
+    let database = DatabaseOptions::sqlite_file(&dir.path().join("user.db"));
+    assert!(!shop_user::has_admin(&database).await.unwrap());
+    let weak = [("SHOP_ADMIN_EMAIL", ADMIN), ("SHOP_ADMIN_PASSWORD", "password1234")];
+    let refused = shop_user(dir.path(), &["create-admin"], &weak).await;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        stderr(&refused).contains("/password") && !stderr(&refused).contains("password1234"),
+        "{}",
+        stderr(&refused)
+    );
+
+    let made = shop_user(dir.path(), &["create-admin"], &admin).await;
+    assert!(made.status.success(), "{}", stderr(&made));
+    assert!(stdout(&made).starts_with(r#"{"id":""#));
+    assert!(shop_user::has_admin(&database).await.unwrap());
+    let twice = shop_user::create_admin(&database, ADMIN, &SecretString::from(PASSWORD)).await.unwrap_err();
+    assert_eq!(twice.to_string(), "the e-mail is taken");
+}
+
+#[tokio::test]
+async fn a_wrong_option_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = [("SHOP_KEY_BUNDLE", "bundle.json"), ("SHOP_SIGNING_KEYS", "user.keys.json")];
+    let secret = ("SHOP_CURSOR_SECRET", "a secret of thirty-two bytes or more");
+    for (variable, value, flag) in [
+        ("SHOP_ACCESS_TOKEN_TTL", "2h", "--access-token-ttl"),
+        ("SHOP_ACCESS_TOKEN_TTL", "5", "--access-token-ttl"),
+        ("SHOP_CURSOR_SECRET", "short", "--cursor-secret"),
+    ] {
+        let mut environment = keys.to_vec();
+        environment.extend([secret, (variable, value)]);
+        let refused = shop_user(dir.path(), &["serve"], &environment).await;
+        assert_eq!(refused.status.code(), Some(64), "{variable}={value}");
+        assert!(stderr(&refused).contains(flag), "{}", stderr(&refused));
+    }
+    assert!(shop_user::DEFAULT_ACCESS_TOKEN_TTL == Duration::from_mins(5));
+}

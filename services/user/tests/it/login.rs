@@ -1,0 +1,137 @@
+//! Signing in.
+
+use std::time::{Duration, Instant};
+
+use shop_proto::{status::Reason, user as proto};
+
+use crate::harness::{HOME, PASSWORD, Shop, WRONG, answer, as_caller, reason, session_of};
+
+#[tokio::test]
+async fn a_login_opens_a_session_of_its_own() {
+    let shop = Shop::open().await;
+    shop.register("ada@example.com").await.unwrap();
+    let request = proto::LoginRequest {
+        email: " ADA@example.com".into(),
+        password: PASSWORD.into(),
+        client_address: String::new(),
+    };
+    let tokens = answer(shop.client().login(request).await).unwrap().tokens.unwrap();
+    assert_eq!(tokens.expires_in, 300);
+    let (one, two) = (shop.login("ada@example.com").await, shop.login("ada@example.com").await);
+    assert_ne!(session_of(&one), session_of(&two));
+    shop.logout(&one.refresh).await;
+    assert!(!shop.lets_in(&one).await);
+    assert!(shop.lets_in(&two).await);
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn what_was_wrong_is_not_told() {
+    let shop = Shop::open().await;
+    shop.register("ada@example.com").await.unwrap();
+    let long = "x".repeat(100_000);
+    let expected = shop.login_from(HOME, "ada@example.com", WRONG).await.unwrap_err();
+    assert_eq!(expected.reason, Reason::LoginFailed);
+    for (email, password) in [
+        ("nobody@example.com", PASSWORD),
+        ("no e-mail at all", PASSWORD),
+        ("", ""),
+        ("ada@example.com", ""),
+        ("ada@example.com", &long),
+    ] {
+        assert_eq!(shop.login_from(HOME, email, password).await.unwrap_err(), expected, "{email}");
+    }
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn an_unknown_email_takes_as_long_as_a_wrong_password() {
+    let shop = Shop::open().await;
+    shop.register("ada@example.com").await.unwrap();
+    let fastest = async |email: &str| {
+        let mut fastest = Duration::MAX;
+        for _ in 0..5 {
+            let start = Instant::now();
+            assert_eq!(reason(shop.login_from(HOME, email, WRONG).await), Reason::LoginFailed);
+            fastest = fastest.min(start.elapsed());
+        }
+        fastest
+    };
+    let (known, unknown) = (fastest("ada@example.com").await, fastest("nobody@example.com").await);
+    // Without a hash it would be a tenth.
+    assert!(unknown * 2 > known && known * 2 > unknown, "known {known:?}, unknown {unknown:?}");
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_hash_made_with_other_figures_is_renewed_at_the_next_login() {
+    let shop = Shop::open().await;
+    shop.register("ada@example.com").await.unwrap();
+    // PASSWORD under one pass over 8 KiB.
+    let weak = {
+        use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, Version, password_hash::SaltString};
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8, 1, 1, None).unwrap());
+        argon2.hash_password(PASSWORD.as_bytes(), &SaltString::encode_b64(&[7; 16]).unwrap()).unwrap().to_string()
+    };
+    shop.sql(&format!("UPDATE users SET password_hash = '{weak}' WHERE email_key = 'ada@example.com'")).await;
+    let strong = "SELECT count(*) AS n FROM users WHERE email_key = 'ada@example.com' \
+                  AND password_hash LIKE '$argon2id$v=19$m=19456,t=2,p=1$%'";
+    assert_eq!(reason(shop.login_from(HOME, "ada@example.com", WRONG).await), Reason::LoginFailed);
+    assert_eq!(shop.count(strong).await, 0);
+    shop.login("ada@example.com").await;
+    assert_eq!(shop.count(strong).await, 1);
+    shop.login("ada@example.com").await;
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn more_logins_than_can_be_hashed_are_refused_and_not_counted_as_failed() {
+    let shop = Shop::open().await;
+    shop.customer("ada@example.com").await;
+    let logins = (0..60).map(|_| shop.login_from(HOME, "ada@example.com", PASSWORD));
+    let results = futures::future::join_all(logins).await;
+    let refused: Vec<_> = results.iter().filter_map(|result| result.as_ref().err()).collect();
+    assert!(!refused.is_empty(), "sixty at once are more than any pool takes on");
+    // Those that were being looked at may have reached a limit together; the address is known, so they were heard.
+    for refusal in refused {
+        assert_eq!(refusal.reason, Reason::Overloaded);
+        assert!(refusal.retry_after.is_some());
+    }
+    assert!(results.iter().any(Result::is_ok));
+    assert_eq!(shop.count("SELECT count(*) AS n FROM login_failures").await, 0);
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_user_has_a_hundred_sessions_and_the_oldest_makes_room() {
+    let shop = Shop::open().await;
+    let oldest = shop.customer("ada@example.com").await;
+    let second = shop.login("ada@example.com").await;
+    // Ninety-eight more, as many logins would have made them: ids that are later than the first two.
+    shop.sql(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 98) \
+         INSERT INTO sessions (id, user_id, secret, present_hash, rotated_at, expires_at) \
+         SELECT CAST(x'ffffffff' || randomblob(12) AS BLOB), s.user_id, randomblob(32), randomblob(32), s.rotated_at, s.expires_at \
+         FROM n, (SELECT * FROM sessions LIMIT 1) s",
+    )
+    .await;
+    assert!(shop.lets_in(&oldest).await);
+    // These have the id of the present, later than the first two and earlier than the rest.
+    let third = shop.login("ada@example.com").await;
+    assert!(!shop.lets_in(&oldest).await);
+    assert!(shop.lets_in(&second).await && shop.lets_in(&third).await);
+    assert_eq!(shop.count("SELECT count(*) AS n FROM sessions").await, 100);
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn an_access_token_lives_as_long_as_configured() {
+    let shop = Shop::open_with(|options| options.access_token_ttl = Duration::from_secs(42)).await;
+    let user = shop.customer("ada@example.com").await;
+    let claims: serde_json::Value = jsonwebtoken::dangerous::insecure_decode(&user.access).unwrap().claims;
+    assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 42);
+    let request = proto::RefreshRequest { refresh_token: user.refresh };
+    let tokens = answer(shop.client().refresh(as_caller(&None, request)).await).unwrap().tokens.unwrap();
+    assert_eq!(tokens.expires_in, 42);
+    shop.close().await;
+}
