@@ -8,7 +8,7 @@
 use std::cmp;
 
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection,
+    ConnectionTrait, DatabaseConnection, TransactionTrait as _,
     sea_query::{Alias, Expr, ExprTrait as _, OnConflict, Query, Table},
 };
 use sea_orm_migration::{MigratorTrait, prelude::ColumnDef};
@@ -60,9 +60,10 @@ impl SchemaRange {
 /// Applies the migrations the database lacks. Repeating it, also after a crash half-way, is harmless; a database that is
 /// further already stays as it is.
 pub async fn up<M: MigratorTrait>(database: &Database, range: SchemaRange) -> Result<SchemaStatus, StorageError> {
-    let connection = database.writing();
-    create_table(connection).await?;
-    let found = stored(connection).await?;
+    // SQLite changes schemas in transactions: all of it happens or nothing, with one flush instead of one a migration.
+    let transaction = database.writing().begin().await?;
+    create_table(&transaction).await?;
+    let found = stored(&transaction).await?;
     if let Some(found) = found {
         // An older schema is what this is for; only one that left this binary behind is refused.
         range.check(SchemaStatus { schema_version: cmp::max(found.schema_version, range.oldest_ok), ..found })?;
@@ -70,13 +71,14 @@ pub async fn up<M: MigratorTrait>(database: &Database, range: SchemaRange) -> Re
             return Ok(found);
         }
     }
-    M::up(connection, None).await?;
+    M::up(&transaction, None).await?;
     let status = SchemaStatus {
         schema_version: range.newest,
         // A new database has no past to be compatible with.
         compatible_from: found.map_or(range.newest, |found| found.compatible_from),
     };
-    store(connection, status).await?;
+    store(&transaction, status).await?;
+    transaction.commit().await?;
     Ok(status)
 }
 
@@ -109,7 +111,7 @@ pub async fn check(database: &Database, range: SchemaRange) -> Result<(), Storag
     range.check(status(database.reader()).await?)
 }
 
-async fn create_table(connection: &DatabaseConnection) -> Result<(), StorageError> {
+async fn create_table(connection: &impl ConnectionTrait) -> Result<(), StorageError> {
     let table = Table::create()
         .table(TABLE)
         .if_not_exists()
@@ -121,7 +123,7 @@ async fn create_table(connection: &DatabaseConnection) -> Result<(), StorageErro
     Ok(())
 }
 
-async fn stored(connection: &DatabaseConnection) -> Result<Option<SchemaStatus>, StorageError> {
+async fn stored(connection: &impl ConnectionTrait) -> Result<Option<SchemaStatus>, StorageError> {
     let query = Query::select()
         .columns(["schema_version", "compatible_from"])
         .from(TABLE)
@@ -134,7 +136,7 @@ async fn stored(connection: &DatabaseConnection) -> Result<Option<SchemaStatus>,
     }))
 }
 
-async fn store(connection: &DatabaseConnection, status: SchemaStatus) -> Result<(), StorageError> {
+async fn store(connection: &impl ConnectionTrait, status: SchemaStatus) -> Result<(), StorageError> {
     let upsert = Query::insert()
         .into_table(TABLE)
         .columns(["id", "schema_version", "compatible_from"])

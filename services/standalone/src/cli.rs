@@ -10,7 +10,8 @@ use crate::{audit, data_dir::DataDir, up};
 
 /// A whole shop in one process.
 #[derive(Debug, Parser)]
-#[command(name = "shop", version)]
+// What is worth a line at a terminal is printed; the log is for what goes wrong.
+#[command(name = "shop", version, mut_arg("log_level", |argument| argument.default_value("warn")))]
 pub struct Cli {
     #[command(flatten)]
     telemetry: TelemetryOptions,

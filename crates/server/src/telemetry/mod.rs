@@ -12,12 +12,15 @@ mod traces;
 pub use logs::LogFormat;
 pub(crate) use logs::log_panics;
 
+/// A new database's dozens of migrations are one event to an operator, not a line each.
+const DEFAULT_LOG_LEVEL: &str = "info,sea_orm_migration=warn";
+
 /// How a process logs and what it exports.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Telemetry")]
 pub struct TelemetryOptions {
     /// What is logged, in the syntax of tracing's `EnvFilter`: `info`, `warn,shop_order=debug`.
-    #[arg(long, env = "SHOP_LOG_LEVEL", value_name = "FILTER", default_value = "info", value_parser = log_level)]
+    #[arg(long, env = "SHOP_LOG_LEVEL", value_name = "FILTER", default_value = DEFAULT_LOG_LEVEL, value_parser = log_level)]
     pub log_level: String,
 
     /// How log lines are written to stderr.
@@ -35,7 +38,7 @@ pub struct TelemetryOptions {
 
 impl Default for TelemetryOptions {
     fn default() -> Self {
-        Self { log_level: "info".to_owned(), log_format: LogFormat::Text, otlp_endpoint: None, trace_sample_ratio: 0.1 }
+        Self { log_level: DEFAULT_LOG_LEVEL.to_owned(), log_format: LogFormat::Text, otlp_endpoint: None, trace_sample_ratio: 0.1 }
     }
 }
 

@@ -202,15 +202,16 @@ impl Client {
     {
         let begun = Instant::now();
         loop {
-            let wait = match request(self.clone()).await {
-                Ok(answer) if !matches!(answer.status.as_u16(), 429 | 503 | 504) => return answer,
+            let last = request(self.clone()).await;
+            let wait = match &last {
+                Ok(answer) if !matches!(answer.status.as_u16(), 429 | 503 | 504) => return last.unwrap(),
                 Ok(answer) => {
                     let seconds = answer.header("retry-after").and_then(|text| text.parse().ok());
                     Duration::from_secs(seconds.unwrap_or(1)).min(Duration::from_secs(2))
                 }
                 Err(_broken) => Duration::from_millis(100),
             };
-            assert!(begun.elapsed() < RETRY_BOUND, "no final answer within {RETRY_BOUND:?}");
+            assert!(begun.elapsed() < RETRY_BOUND, "no final answer within {RETRY_BOUND:?}: {last:#?}");
             tokio::time::sleep(wait).await;
         }
     }

@@ -22,7 +22,9 @@ const REGISTERING: usize = 8;
 async fn a_hundred_units_go_to_a_hundred_customers() {
     let shop = Shop::start().await;
     let (product, customers) = crowd(&shop).await;
+    let begun = std::time::Instant::now();
     let answers = futures::future::join_all(customers.iter().map(|customer| buy(customer, product))).await;
+    println!("{CUSTOMERS} customers had their answer after {} ms", begun.elapsed().as_millis());
     sold_exactly(&shop, product, &answers).await;
 }
 

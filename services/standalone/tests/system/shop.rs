@@ -156,7 +156,7 @@ pub(crate) fn shop() -> Command {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SHOP_") || name.starts_with("OTEL_")) {
         command.env_remove(name);
     }
-    command.env_remove("DATABASE_URL").stdin(Stdio::null()).kill_on_drop(true);
+    command.env_remove("DATABASE_URL").env("SHOP_LOG_LEVEL", "warn").stdin(Stdio::null()).kill_on_drop(true);
     command
 }
 
@@ -172,7 +172,6 @@ async fn launch(folder: &Path, environment: &[(String, String)]) -> (Child, Read
         .env("SHOP_ADMIN_PASSWORD", ADMIN_PASSWORD)
         .env("SHOP_PAYMENT_WEBHOOK_SECRET", WEBHOOK_SECRET)
         .env("SHOP_ACCESS_TOKEN_TTL", "1h")
-        .env("SHOP_LOG_LEVEL", "warn")
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdout(Stdio::piped())
         .stderr(std::fs::File::options().create(true).append(true).open(folder.join("stderr.log")).unwrap())
