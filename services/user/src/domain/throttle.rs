@@ -116,8 +116,8 @@ mod tests {
 
     const NOW: Instant = Instant::from_micros(1_800_000_000_000_000);
 
-    fn at(seconds_ago: u64) -> Option<Instant> {
-        Some(Instant::from_micros(NOW.as_micros() - i64::try_from(seconds_ago).unwrap() * 1_000_000))
+    fn at(seconds_ago: u64) -> Instant {
+        Instant::from_micros(NOW.as_micros() - i64::try_from(seconds_ago).unwrap() * 1_000_000)
     }
 
     #[test]
@@ -127,17 +127,17 @@ mod tests {
 
     #[test]
     fn the_wait_lasts_until_the_count_falls_below_the_limit() {
-        let failures = Failures { pair: at(800), address: at(100), account: None };
+        let failures = Failures { pair: Some(at(800)), address: Some(at(100)), account: None };
         let retry_after = Duration::from_secs(801);
         assert_eq!(judge(failures, false, NOW), Verdict::Throttled { retry_after });
     }
 
     #[test]
     fn a_known_address_is_always_heard_and_foreign_failures_are_not_its_own() {
-        let failures = Failures { account: at(1), ..Failures::default() };
+        let failures = Failures { account: Some(at(1)), ..Failures::default() };
         assert!(matches!(judge(failures, false, NOW), Verdict::Throttled { .. }));
         assert_eq!(judge(failures, true, NOW), Verdict::Admitted);
-        let failures = Failures { pair: at(1), ..Failures::default() };
+        let failures = Failures { pair: Some(at(1)), ..Failures::default() };
         assert!(matches!(judge(failures, true, NOW), Verdict::AdmittedFromKnown { .. }));
     }
 
@@ -159,7 +159,7 @@ mod tests {
     proptest! {
         #[test]
         fn whoever_waits_as_told_is_admitted(pair in 0u64..900, address in 0u64..900, account in 0u64..900, known: bool) {
-            let failures = Failures { pair: at(pair), address: at(address), account: at(account) };
+            let failures = Failures { pair: Some(at(pair)), address: Some(at(address)), account: Some(at(account)) };
             let (Verdict::Throttled { retry_after } | Verdict::AdmittedFromKnown { retry_after }) = judge(failures, known, NOW)
                 else { panic!("limits were reached") };
             let later = NOW.plus(retry_after);
