@@ -142,7 +142,8 @@ pub(crate) fn after_call(call: Call) {
 
 #[cfg(feature = "failpoints")]
 fn hit(name: impl FnOnce() -> String) {
-    fail::fail_point!(name().as_str());
+    let name = name();
+    fail::fail_point!(&name);
 }
 
 #[cfg(not(feature = "failpoints"))]

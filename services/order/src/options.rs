@@ -13,7 +13,7 @@ const MIN_SECRET: usize = 32;
 /// A lease shorter than this would be over before a slow call is.
 const MIN_LEASE: Duration = Duration::from_millis(200);
 /// A payment time-out longer than this would not be told from none.
-const MAX_PAYMENT_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const MAX_PAYMENT_TIMEOUT: Duration = Duration::from_hours(365 * 24);
 
 /// Everything the order service needs to run.
 #[derive(Debug, Clone, clap::Args)]

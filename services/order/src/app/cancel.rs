@@ -23,7 +23,7 @@ enum Cancelled {
     /// The saga of the pending order was asked.
     Asked,
     Done {
-        order: Order,
+        order: Box<Order>,
         /// The step that was begun.
         begun: Option<Lease>,
     },
@@ -54,7 +54,7 @@ impl Orders {
             })
             .await?;
         match cancelled {
-            Cancelled::Done { order, .. } => Ok(order),
+            Cancelled::Done { order, .. } => Ok(*order),
             Cancelled::Asked if self.wait(id, Awaited::Settled).await? => {
                 orders::find(self.parts.database.reader(), id, viewer.owner()).await?.ok_or(Error::UnknownOrder)
             }
@@ -85,7 +85,7 @@ async fn cancel(
     let change = Change::Moved(Event::Cancel);
     let revision = Revision { change, actor: viewer.actor(), reason: Some(reason), note, at: now };
     let cancelled = Order { reason: Some(reason), expires_at: None, ..order };
-    let order = revise::revise(transaction, cancelled, &revision, Guard::None).await?;
+    let order = Box::new(revise::revise(transaction, cancelled, &revision, Guard::None).await?);
 
     let saga = sagas::find(transaction, id).await?.ok_or(Error::Missing("saga"))?;
     if saga.step == Some(Step::Commit) {

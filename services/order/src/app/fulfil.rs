@@ -19,7 +19,7 @@ use crate::{
 enum Moved {
     /// The goods are not the order's yet: its Commit is outstanding.
     Uncommitted,
-    Done(Order),
+    Done(Box<Order>),
 }
 
 impl Orders {
@@ -27,7 +27,7 @@ impl Orders {
     pub(crate) async fn ship(&self, viewer: Viewer, id: Uuid) -> Result<Order, Error> {
         loop {
             match self.fulfil(viewer, id, Event::Ship, Commit::Ship).await? {
-                Moved::Done(order) => return Ok(order),
+                Moved::Done(order) => return Ok(*order),
                 Moved::Uncommitted if self.wait(id, Awaited::Committed).await? => {}
                 Moved::Uncommitted => return Err(Error::Pending { order_id: id }),
             }
@@ -37,7 +37,7 @@ impl Orders {
     /// Notes that the goods arrived.
     pub(crate) async fn deliver(&self, viewer: Viewer, id: Uuid) -> Result<Order, Error> {
         match self.fulfil(viewer, id, Event::Deliver, Commit::Deliver).await? {
-            Moved::Done(order) => Ok(order),
+            Moved::Done(order) => Ok(*order),
             Moved::Uncommitted => Err(Error::Pending { order_id: id }),
         }
     }
@@ -62,5 +62,6 @@ async fn fulfil(transaction: &DatabaseTransaction, viewer: Viewer, id: Uuid, eve
     }
     let now = clock::read(transaction).await?;
     let revision = Revision { change: Change::Moved(event), actor: viewer.actor(), reason: None, note: None, at: now };
-    Ok(Moved::Done(revise::revise(transaction, order, &revision, Guard::None).await?))
+    let order = revise::revise(transaction, order, &revision, Guard::None).await?;
+    Ok(Moved::Done(Box::new(order)))
 }

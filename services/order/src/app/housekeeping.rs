@@ -17,7 +17,7 @@ const PERIOD: Duration = Duration::from_secs(5);
 /// Rows dropped in one transaction, so that it holds up no other.
 const SWEEP: u64 = 200;
 /// How long events are kept: sent ones to look at, and those that nobody is to be told (yet) for a sink that comes later.
-pub(crate) const EVENTS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+pub(crate) const EVENTS_KEPT: Duration = Duration::from_hours(7 * 24);
 
 impl Orders {
     /// `relayed` says whether somebody is told of events. If so, unsent ones are kept until they are sent.

@@ -89,9 +89,10 @@ impl Orders {
                 .await?;
             let Noticed::Stored { outcome, paid } = noticed else { return Ok(true) };
             orders.metrics.notice(outcome);
-            match paid {
-                Some(paid) => orders.announce_payment(&paid),
-                None => tracing::warn!(notice.outcome = outcome, "a payment notice fits no order; it is kept"),
+            if let Some(paid) = paid {
+                orders.announce_payment(&paid);
+            } else {
+                tracing::warn!(notice.outcome = outcome, "a payment notice fits no order; it is kept");
             }
             Ok(false)
         })

@@ -16,7 +16,7 @@ use super::{Invalid, Reference, parse_id};
 /// Bytes of a notice. They are a few hundred.
 pub(crate) const MAX_BODY: usize = 64 * 1024;
 /// How far a signature's time may be from this machine's clock: a captured notice can't be sent again later.
-const WINDOW: Duration = Duration::from_secs(5 * 60);
+const WINDOW: Duration = Duration::from_mins(5);
 /// Bytes of the header: a time and a handful of signatures.
 const MAX_HEADER: usize = 1024;
 /// Secrets at once: the present one and, in a rotation, the next.

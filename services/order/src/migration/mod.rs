@@ -24,26 +24,29 @@ pub(crate) struct Migrator;
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         let steps = [
-            Step { name: "m0001_orders", ddl: || Ddl::Table(orders::orders()) },
-            Step { name: "m0002_orders_user", ddl: || Ddl::Index(orders::orders_by("user_id", "id")) },
-            Step { name: "m0003_orders_status", ddl: || Ddl::Index(orders::orders_by("status", "id")) },
-            Step { name: "m0004_orders_expiry", ddl: || Ddl::Index(orders::orders_by("status", "expires_at")) },
-            Step { name: "m0005_order_items", ddl: || Ddl::Table(orders::items()) },
-            Step { name: "m0006_order_history", ddl: || Ddl::Table(orders::history()) },
-            Step { name: "m0007_idempotency_keys", ddl: || Ddl::Table(orders::keys()) },
-            Step { name: "m0008_idempotency_keys_age", ddl: || Ddl::Index(orders::keys_age()) },
-            Step { name: "m0009_sagas", ddl: || Ddl::Table(sagas::sagas()) },
-            Step { name: "m0010_sagas_due", ddl: || Ddl::Index(sagas::sagas_due()) },
-            Step { name: "m0011_payments", ddl: || Ddl::Table(money::payments()) },
-            Step { name: "m0012_payments_order", ddl: || Ddl::Index(money::by_order("payments")) },
-            Step { name: "m0013_refunds", ddl: || Ddl::Table(money::refunds()) },
-            Step { name: "m0014_refunds_order", ddl: || Ddl::Index(money::by_order("refunds")) },
-            Step { name: "m0015_refund_dues", ddl: || Ddl::Table(money::dues()) },
-            Step { name: "m0016_payment_notices", ddl: || Ddl::Table(money::notices()) },
-            Step { name: "m0017_outbox", ddl: || Ddl::Table(events::outbox()) },
-            Step { name: "m0018_outbox_sent", ddl: || Ddl::Index(events::outbox_sent()) },
-            Step { name: "m0019_deliveries", ddl: || Ddl::Table(events::deliveries()) },
-            Step { name: "m0020_deliveries_due", ddl: || Ddl::Index(events::deliveries_due()) },
+            Step { name: "m0001_orders", ddl: || Ddl::Table(Box::new(orders::orders())) },
+            Step { name: "m0002_orders_user", ddl: || Ddl::Index(Box::new(orders::orders_by("user_id", "id"))) },
+            Step { name: "m0003_orders_status", ddl: || Ddl::Index(Box::new(orders::orders_by("status", "id"))) },
+            Step {
+                name: "m0004_orders_expiry",
+                ddl: || Ddl::Index(Box::new(orders::orders_by("status", "expires_at"))),
+            },
+            Step { name: "m0005_order_items", ddl: || Ddl::Table(Box::new(orders::items())) },
+            Step { name: "m0006_order_history", ddl: || Ddl::Table(Box::new(orders::history())) },
+            Step { name: "m0007_idempotency_keys", ddl: || Ddl::Table(Box::new(orders::keys())) },
+            Step { name: "m0008_idempotency_keys_age", ddl: || Ddl::Index(Box::new(orders::keys_age())) },
+            Step { name: "m0009_sagas", ddl: || Ddl::Table(Box::new(sagas::sagas())) },
+            Step { name: "m0010_sagas_due", ddl: || Ddl::Index(Box::new(sagas::sagas_due())) },
+            Step { name: "m0011_payments", ddl: || Ddl::Table(Box::new(money::payments())) },
+            Step { name: "m0012_payments_order", ddl: || Ddl::Index(Box::new(money::by_order("payments"))) },
+            Step { name: "m0013_refunds", ddl: || Ddl::Table(Box::new(money::refunds())) },
+            Step { name: "m0014_refunds_order", ddl: || Ddl::Index(Box::new(money::by_order("refunds"))) },
+            Step { name: "m0015_refund_dues", ddl: || Ddl::Table(Box::new(money::dues())) },
+            Step { name: "m0016_payment_notices", ddl: || Ddl::Table(Box::new(money::notices())) },
+            Step { name: "m0017_outbox", ddl: || Ddl::Table(Box::new(events::outbox())) },
+            Step { name: "m0018_outbox_sent", ddl: || Ddl::Index(Box::new(events::outbox_sent())) },
+            Step { name: "m0019_deliveries", ddl: || Ddl::Table(Box::new(events::deliveries())) },
+            Step { name: "m0020_deliveries_due", ddl: || Ddl::Index(Box::new(events::deliveries_due())) },
         ];
         steps.into_iter().map(|step| Box::new(step) as Box<dyn MigrationTrait>).collect()
     }
@@ -56,8 +59,8 @@ struct Step {
 }
 
 enum Ddl {
-    Table(TableCreateStatement),
-    Index(IndexCreateStatement),
+    Table(Box<TableCreateStatement>),
+    Index(Box<IndexCreateStatement>),
 }
 
 impl MigrationName for Step {
@@ -70,8 +73,8 @@ impl MigrationName for Step {
 impl MigrationTrait for Step {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         match (self.ddl)() {
-            Ddl::Table(table) => manager.create_table(table).await,
-            Ddl::Index(index) => manager.create_index(index).await,
+            Ddl::Table(table) => manager.create_table(*table).await,
+            Ddl::Index(index) => manager.create_index(*index).await,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The tables as sea-orm sees them; [`crate::migration`] says what their columns mean. No entity leaves the store.
 
-use sea_orm::{FromJsonQueryResult, entity::prelude::*};
+use sea_orm::FromJsonQueryResult;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ShippingAddress;
@@ -10,7 +10,9 @@ use crate::domain::ShippingAddress;
 pub(crate) struct Address(pub(crate) ShippingAddress);
 
 pub(super) mod order {
-    use super::*;
+    use sea_orm::entity::prelude::*;
+
+    use super::Address;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "orders")]
@@ -37,7 +39,7 @@ pub(super) mod order {
 }
 
 pub(super) mod item {
-    use super::*;
+    use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "order_items")]
@@ -64,7 +66,7 @@ pub(super) mod item {
 }
 
 pub(super) mod history {
-    use super::*;
+    use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "order_history")]
@@ -89,7 +91,7 @@ pub(super) mod history {
 }
 
 pub(super) mod key {
-    use super::*;
+    use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "idempotency_keys")]
@@ -110,7 +112,7 @@ pub(super) mod key {
 }
 
 pub(super) mod saga {
-    use super::*;
+    use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "sagas")]
@@ -136,7 +138,7 @@ pub(super) mod saga {
 }
 
 pub(super) mod payment {
-    use super::*;
+    use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "payments")]
@@ -159,7 +161,7 @@ pub(super) mod payment {
 }
 
 pub(super) mod refund {
-    use super::*;
+    use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "refunds")]
@@ -182,7 +184,7 @@ pub(super) mod refund {
 }
 
 pub(super) mod due {
-    use super::*;
+    use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "refund_dues")]
@@ -201,7 +203,7 @@ pub(super) mod due {
 }
 
 pub(super) mod notice {
-    use super::*;
+    use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "payment_notices")]
@@ -221,7 +223,7 @@ pub(super) mod notice {
 }
 
 pub(super) mod outbox {
-    use super::*;
+    use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "outbox")]
@@ -244,7 +246,7 @@ pub(super) mod outbox {
 }
 
 pub(super) mod delivery {
-    use super::*;
+    use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "deliveries")]

@@ -15,7 +15,7 @@ use super::{entity::key, inserted};
 use crate::domain::IdempotencyKey;
 
 /// How long a key is remembered: a client that tries longer than a day has given up.
-pub(crate) const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const KEPT: Duration = Duration::from_hours(24);
 
 /// SHA-256 of the request that used a key.
 pub(crate) type BodyHash = [u8; 32];

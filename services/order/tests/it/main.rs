@@ -1,1 +1,23 @@
-//! Tests.
+//! The order service through gRPC: real servers of user, product and order on free ports, real tokens, databases of its
+//! own for each test.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that can't go on fails, in what its functions share too"
+)]
+
+mod access;
+mod audit;
+mod cancel;
+mod create;
+mod expiry;
+mod harness;
+mod listing;
+mod outage;
+mod payment;
+mod races;
+mod refund;
+mod relay;
+mod transitions;
+mod webhook;

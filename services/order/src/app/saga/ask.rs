@@ -15,7 +15,7 @@ use crate::{
 
 /// How much longer product keeps a reservation than the order lasts: a net for orphans, far beyond any outage in which a
 /// paid order could still wait for its Commit.
-const HOLD_BEYOND_EXPIRY: Duration = Duration::from_secs(24 * 60 * 60);
+const HOLD_BEYOND_EXPIRY: Duration = Duration::from_hours(24);
 
 /// What a step's call came to, with what it brought.
 #[derive(Debug, Clone, PartialEq, Eq)]

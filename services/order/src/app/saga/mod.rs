@@ -32,7 +32,7 @@ use crate::{
 /// The pause after a first failure; it doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause: what is outstanding goes on within a minute after an outage.
-pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 impl Orders {
     /// Runs a saga in a task of its own.
@@ -77,7 +77,7 @@ impl Orders {
             }
             Settled::Done { order, outcome, next } => {
                 self.metrics.step_done(lease.step, outcome.as_str(), begun.elapsed());
-                self.announce(lease.order_id, outcome, order.as_ref());
+                self.announce(lease.order_id, outcome, order.as_deref());
                 Ok(next)
             }
         }

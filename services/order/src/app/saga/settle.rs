@@ -23,7 +23,7 @@ pub(super) enum Settled {
     LeaseLost,
     Done {
         /// The order, if its state changed.
-        order: Option<Order>,
+        order: Option<Box<Order>>,
         outcome: Outcome,
         next: Option<Lease>,
     },
@@ -57,7 +57,7 @@ pub(super) async fn settle(
         Effect::CancelForWantOfStock => Some(cancel_for_want_of_stock(transaction, order, now).await?),
     };
     match sagas::advance(transaction, lease, row.next, holder, now).await? {
-        Some(next) => Ok(Settled::Done { order: moved, outcome, next }),
+        Some(next) => Ok(Settled::Done { order: moved.map(Box::new), outcome, next }),
         // Undone: the lease went between the look and the write.
         None => Err(Error::Raced),
     }

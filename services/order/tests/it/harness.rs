@@ -1,0 +1,500 @@
+//! A shop of three servers, and callers of every kind.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use secrecy::SecretString;
+use shop_auth::{Role, UserCaller, UserTokenSigner, keys};
+use shop_discovery::{Pool, PoolOptions, StaticResolver, Target};
+use shop_order::{Options, audit};
+use shop_proto::{
+    order::{self as proto, OrderStatus, order_service_client::OrderServiceClient},
+    product::{
+        AdjustInventoryRequest, CreateProductRequest, GetInventoryRequest, product_service_client::ProductServiceClient,
+    },
+    status::{Reason, Refusal},
+    types,
+    user::{RegisterRequest, user_service_client::UserServiceClient},
+};
+use shop_server::{Running, ServerOptions, Shutdown};
+use shop_storage::DatabaseOptions;
+use shop_types::{Uuid, new_id};
+use tonic::{
+    Request, Response, Status,
+    metadata::{Ascii, MetadataValue},
+};
+
+/// Every wait of a test ends after this.
+pub(crate) const BOUND: Duration = Duration::from_secs(30);
+/// The secret that payment notices are signed with.
+pub(crate) const WEBHOOK_SECRET: &str = "a secret for payment notices";
+/// The secret that events are signed with.
+pub(crate) const EVENT_SECRET: &str = "a secret for events";
+
+const SECRET: &str = "a secret of thirty-two bytes or more";
+
+/// A signed-in user.
+#[derive(Clone)]
+pub(crate) struct Person {
+    pub(crate) id: Uuid,
+    token: MetadataValue<Ascii>,
+}
+
+/// A server that can be stopped alone.
+struct Service {
+    running: Running,
+    shutdown: Shutdown,
+}
+
+impl Service {
+    fn address(&self) -> SocketAddr {
+        self.running.addresses().serve
+    }
+
+    /// Leaves as a process does.
+    async fn stop(self) {
+        self.shutdown.begin();
+        tokio::time::timeout(BOUND, self.running.join()).await.unwrap().unwrap();
+    }
+}
+
+/// What a test wants otherwise than usual.
+#[derive(Clone)]
+pub(crate) struct Wishes {
+    pub(crate) payment_timeout: Duration,
+    pub(crate) lease: Duration,
+    pub(crate) event_sink: Option<String>,
+}
+
+impl Default for Wishes {
+    fn default() -> Self {
+        Self { payment_timeout: Duration::from_mins(15), lease: Duration::from_secs(10), event_sink: None }
+    }
+}
+
+pub(crate) struct Shop {
+    pub(crate) orders: OrderServiceClient<Pool>,
+    products: ProductServiceClient<Pool>,
+    users: UserServiceClient<Pool>,
+    pub(crate) staff: Person,
+    keys: keys::KeyPaths,
+    wishes: Wishes,
+    user: Service,
+    product: Option<Service>,
+    product_address: SocketAddr,
+    order: Option<Service>,
+    dir: tempfile::TempDir,
+}
+
+impl Shop {
+    pub(crate) async fn open() -> Self {
+        Self::open_with(Wishes::default()).await
+    }
+
+    pub(crate) async fn open_with(wishes: Wishes) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = keys::create(dir.path(), &["user", "product", "order", "gateway"]).unwrap();
+        let user = start_user(&dir.path().join("user.db"), &keys).await;
+        let product_file = dir.path().join("product.db");
+        shop_product::migrate_up(&DatabaseOptions::sqlite_file(&product_file)).await.unwrap();
+        let product = start_product(&product_file, &keys, user.address(), any_port()).await;
+        let product_address = product.address();
+        let order_options =
+            order_options(&dir.path().join("order.db"), &keys, &wishes, user.address(), product_address);
+        shop_order::migrate_up(&order_options.database).await.unwrap();
+        let order = start_order(order_options).await.unwrap();
+        Self {
+            orders: OrderServiceClient::new(pool(shop_order::NAME, order.address())),
+            products: ProductServiceClient::new(pool(shop_product::NAME, product_address)),
+            users: UserServiceClient::new(pool(shop_user::NAME, user.address())),
+            staff: person(&keys, Role::Staff, new_id()),
+            keys,
+            wishes,
+            user,
+            product: Some(product),
+            product_address,
+            order: Some(order),
+            dir,
+        }
+    }
+
+    /// A customer with an account.
+    pub(crate) async fn customer(&self) -> Person {
+        let request = RegisterRequest {
+            email: format!("{}@example.com", new_id().simple()),
+            password: "a password of these tests alone".to_owned(),
+            display_name: "Ada".to_owned(),
+        };
+        let registered = self.users.clone().register(request).await.unwrap().into_inner();
+        person(&self.keys, Role::Customer, registered.user.unwrap().id.parse().unwrap())
+    }
+
+    /// A customer whose account is gone, with a token that is still good.
+    pub(crate) fn stranger(&self) -> Person {
+        person(&self.keys, Role::Customer, new_id())
+    }
+
+    pub(crate) fn users(&self) -> UserServiceClient<Pool> {
+        self.users.clone()
+    }
+
+    /// Makes a product that costs `price` and has `stock` pieces; its id.
+    pub(crate) async fn product(&self, price: i64, stock: i64) -> String {
+        let slug = format!("p-{}", new_id().simple());
+        let request = CreateProductRequest {
+            sku: slug.to_uppercase(),
+            slug: slug.clone(),
+            name: slug,
+            price: Some(usd(price)),
+            ..CreateProductRequest::default()
+        };
+        let created = self.products.clone().create_product(self.staff.says(request)).await.unwrap().into_inner();
+        let product_id = created.product.unwrap().id;
+        if stock > 0 {
+            let request = AdjustInventoryRequest {
+                product_id: product_id.clone(),
+                delta: stock,
+                reason: "Delivery".to_owned(),
+                idempotency_key: new_id().to_string(),
+            };
+            self.products.clone().adjust_inventory(self.staff.says(request)).await.unwrap();
+        }
+        product_id
+    }
+
+    pub(crate) fn products(&self) -> ProductServiceClient<Pool> {
+        self.products.clone()
+    }
+
+    /// On hand, reserved, available.
+    pub(crate) async fn stock(&self, product_id: &str) -> (i64, i64, i64) {
+        let request = GetInventoryRequest { product_id: product_id.to_owned() };
+        let found = self.products.clone().get_inventory(self.staff.says(request)).await.unwrap();
+        let inventory = found.into_inner().inventory.unwrap();
+        (inventory.on_hand, inventory.reserved, inventory.available)
+    }
+
+    /// Waits until a product's stock is this.
+    pub(crate) async fn stock_becomes(&self, product_id: &str, expected: (i64, i64, i64)) {
+        until("the stock", async || (self.stock(product_id).await == expected).then_some(())).await;
+    }
+
+    pub(crate) async fn stop_product(&mut self) {
+        self.product.take().unwrap().stop().await;
+    }
+
+    /// Starts product again, where it was.
+    pub(crate) async fn restart_product(&mut self) {
+        let file = self.dir.path().join("product.db");
+        self.product = Some(start_product(&file, &self.keys, self.user.address(), self.product_address).await);
+    }
+
+    pub(crate) fn product_address(&self) -> SocketAddr {
+        self.product_address
+    }
+
+    pub(crate) async fn stop_order(&mut self) {
+        self.order.take().unwrap().stop().await;
+    }
+
+    /// Starts order again; a process that was cut off may hold the file for a moment.
+    pub(crate) async fn restart_order(&mut self) {
+        let order =
+            until("the database", async || start_order(self.order_options(self.product_address)).await.ok()).await;
+        self.orders = OrderServiceClient::new(pool(shop_order::NAME, order.address()));
+        self.order = Some(order);
+    }
+
+    /// What order is started with, and a product service of the test's choice.
+    pub(crate) fn order_options(&self, product: SocketAddr) -> Options {
+        order_options(&self.order_file(), &self.keys, &self.wishes, self.user.address(), product)
+    }
+
+    pub(crate) fn order_file(&self) -> PathBuf {
+        self.dir.path().join("order.db")
+    }
+
+    /// What the audit says of the orders.
+    pub(crate) async fn audit(&self) -> audit::Findings {
+        let options = DatabaseOptions::sqlite_file(&self.order_file());
+        let connection = shop_storage::open_reader(shop_order::NAME, &options).await.unwrap();
+        let settings = audit::Settings { lease: self.wishes.lease, relayed: self.wishes.event_sink.is_some() };
+        let findings = audit::check(&connection, settings).await.unwrap();
+        connection.close().await.unwrap();
+        findings
+    }
+
+    /// Waits until nothing is in flight, and looks whether everything adds up, in both databases and between them.
+    pub(crate) async fn assert_clean(&self) {
+        until("the sagas to rest", async || {
+            let findings = self.audit().await;
+            assert!(findings.is_clean(), "{findings:?}");
+            findings.sagas.is_empty().then_some(())
+        })
+        .await;
+        let options = DatabaseOptions::sqlite_file(&self.dir.path().join("product.db"));
+        let products = shop_storage::open_reader(shop_product::NAME, &options).await.unwrap();
+        let findings = shop_product::audit::check(&products).await.unwrap();
+        assert!(findings.is_clean(), "{findings:?}");
+        let reservations = shop_product::audit::reservations(&products, None, 500).await.unwrap();
+        let options = DatabaseOptions::sqlite_file(&self.order_file());
+        let orders = shop_storage::open_reader(shop_order::NAME, &options).await.unwrap();
+        let orders = audit::orders(&orders, None, 500).await.unwrap();
+        assert!(orders.len() < 500 && reservations.len() < 500, "the test makes more orders than are compared");
+        for order in orders {
+            let reservation = reservations.iter().find(|reservation| reservation.order_id == order.id);
+            let state = reservation.map(|reservation| format!("{:?}", reservation.state));
+            let fits = match (order.status.as_str(), state.as_deref()) {
+                ("reserved", state) => state == Some("Held"),
+                ("paid" | "shipped" | "delivered", state) => state == Some("Committed"),
+                ("rejected", state) => matches!(state, None | Some("Refused" | "Released")),
+                ("expired", state) => state == Some("Released"),
+                ("cancelled", state) => matches!(state, None | Some("Released" | "Refused" | "Returned")),
+                ("refunded", state) => matches!(state, Some("Committed" | "Returned")),
+                _ => false,
+            };
+            assert!(fits, "{order:?} has a reservation that is {state:?}");
+        }
+    }
+
+    // Calls.
+
+    pub(crate) async fn create(
+        &self,
+        person: &Person,
+        key: &str,
+        items: &[(&str, i64)],
+    ) -> Result<proto::CreateOrderResponse, Refusal> {
+        self.create_within(person, create_request(key, items), BOUND).await
+    }
+
+    pub(crate) async fn create_within(
+        &self,
+        person: &Person,
+        request: proto::CreateOrderRequest,
+        timeout: Duration,
+    ) -> Result<proto::CreateOrderResponse, Refusal> {
+        let mut request = person.says(request);
+        request.set_timeout(timeout);
+        answer(self.orders.clone().create_order(request).await)
+    }
+
+    /// An order that is reserved.
+    pub(crate) async fn reserved(&self, person: &Person, items: &[(&str, i64)]) -> proto::Order {
+        let order = self.create(person, &new_id().to_string(), items).await.unwrap().order.unwrap();
+        assert_eq!(order.status(), OrderStatus::Reserved);
+        order
+    }
+
+    /// An order that is paid.
+    pub(crate) async fn paid(&self, person: &Person, items: &[(&str, i64)]) -> proto::Order {
+        let order = self.reserved(person, items).await;
+        let paid = self.pay(&order.id, &new_id().to_string(), order.total.unwrap()).await.unwrap();
+        assert_eq!(paid.payment.unwrap().outcome(), proto::PaymentOutcome::Applied);
+        paid.order.unwrap()
+    }
+
+    /// An order that is on its way.
+    pub(crate) async fn shipped(&self, person: &Person, items: &[(&str, i64)]) -> proto::Order {
+        let order = self.paid(person, items).await;
+        self.ship(&order.id).await.unwrap()
+    }
+
+    pub(crate) async fn get(&self, person: &Person, id: &str) -> Result<proto::Order, Refusal> {
+        let request = person.says(proto::GetOrderRequest { order_id: id.to_owned() });
+        answer(self.orders.clone().get_order(request).await).map(|got| got.order.unwrap())
+    }
+
+    /// Waits until an order has this status.
+    pub(crate) async fn becomes(&self, id: &str, status: OrderStatus) -> proto::Order {
+        until("the order's status", async || {
+            let order = self.get(&self.staff, id).await.unwrap();
+            (order.status() == status).then_some(order)
+        })
+        .await
+    }
+
+    pub(crate) async fn cancel(&self, person: &Person, id: &str) -> Result<proto::Order, Refusal> {
+        let request = proto::CancelOrderRequest { order_id: id.to_owned(), note: String::new() };
+        answer(self.orders.clone().cancel_order(person.says(request)).await).map(|cancelled| cancelled.order.unwrap())
+    }
+
+    pub(crate) async fn pay(
+        &self,
+        id: &str,
+        reference: &str,
+        amount: types::Money,
+    ) -> Result<proto::RecordPaymentResponse, Refusal> {
+        let request = proto::RecordPaymentRequest {
+            order_id: id.to_owned(),
+            reference: reference.to_owned(),
+            amount: Some(amount),
+        };
+        answer(self.orders.clone().record_payment(self.staff.says(request)).await)
+    }
+
+    pub(crate) async fn ship(&self, id: &str) -> Result<proto::Order, Refusal> {
+        let request = proto::ShipOrderRequest { order_id: id.to_owned() };
+        answer(self.orders.clone().ship_order(self.staff.says(request)).await).map(|shipped| shipped.order.unwrap())
+    }
+
+    pub(crate) async fn deliver(&self, id: &str) -> Result<proto::Order, Refusal> {
+        let request = proto::DeliverOrderRequest { order_id: id.to_owned() };
+        answer(self.orders.clone().deliver_order(self.staff.says(request)).await)
+            .map(|delivered| delivered.order.unwrap())
+    }
+
+    pub(crate) async fn refund(
+        &self,
+        id: &str,
+        reference: &str,
+        amount: types::Money,
+        restock: bool,
+    ) -> Result<proto::RefundOrderResponse, Refusal> {
+        let request = proto::RefundOrderRequest {
+            order_id: id.to_owned(),
+            reference: reference.to_owned(),
+            amount: Some(amount),
+            restock,
+        };
+        answer(self.orders.clone().refund_order(self.staff.says(request)).await)
+    }
+
+    /// From and to of each change, and who made it.
+    pub(crate) async fn history(&self, id: &str) -> Vec<proto::HistoryEntry> {
+        let request = proto::ListOrderHistoryRequest { order_id: id.to_owned(), limit: 100, cursor: String::new() };
+        answer(self.orders.clone().list_order_history(self.staff.says(request)).await).unwrap().entries
+    }
+}
+
+impl Person {
+    /// A request of this person.
+    pub(crate) fn says<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        request.metadata_mut().insert("authorization", self.token.clone());
+        request
+    }
+}
+
+fn person(keys: &keys::KeyPaths, role: Role, id: Uuid) -> Person {
+    let signer = UserTokenSigner::new(&keys.options("user"), "local").unwrap();
+    let caller = UserCaller { user_id: id, session_id: new_id(), role, epoch: 0 };
+    let token = signer.sign(&caller, Duration::from_mins(5)).unwrap();
+    Person { id, token: format!("Bearer {token}").parse().unwrap() }
+}
+
+pub(crate) fn any_port() -> SocketAddr {
+    "127.0.0.1:0".parse().unwrap()
+}
+
+pub(crate) fn pool(service: &'static str, address: SocketAddr) -> Pool {
+    let target = Target { shop_uid: "local".to_owned(), service };
+    Pool::new(target, StaticResolver::new([address]), PoolOptions::default())
+}
+
+async fn start_user(file: &std::path::Path, keys: &keys::KeyPaths) -> Service {
+    let options = shop_user::Options {
+        server: ServerOptions::embedded(any_port()),
+        database: DatabaseOptions::sqlite_file(file),
+        auth: keys.options(shop_user::NAME),
+        cursor_secret: SecretString::from(SECRET),
+        access_token_ttl: shop_user::DEFAULT_ACCESS_TOKEN_TTL,
+    };
+    shop_user::migrate_up(&options.database).await.unwrap();
+    let shutdown = Shutdown::new();
+    Service { running: shop_user::start(options, &shutdown).await.unwrap(), shutdown }
+}
+
+async fn start_product(file: &std::path::Path, keys: &keys::KeyPaths, user: SocketAddr, listen: SocketAddr) -> Service {
+    let options = shop_product::Options {
+        server: ServerOptions::embedded(listen),
+        database: DatabaseOptions::sqlite_file(file),
+        auth: keys.options(shop_product::NAME),
+        user_address: vec![user.into()],
+        cursor_secret: SecretString::from(SECRET),
+        currency: "USD".parse().unwrap(),
+        lapse_interval: shop_product::LAPSE_INTERVAL,
+    };
+    let shutdown = Shutdown::new();
+    Service { running: shop_product::start(options, &shutdown).await.unwrap(), shutdown }
+}
+
+fn order_options(
+    file: &std::path::Path,
+    keys: &keys::KeyPaths,
+    wishes: &Wishes,
+    user: SocketAddr,
+    product: SocketAddr,
+) -> Options {
+    Options {
+        server: ServerOptions::embedded(any_port()),
+        database: DatabaseOptions::sqlite_file(file),
+        auth: keys.options(shop_order::NAME),
+        user_address: vec![user.into()],
+        product_address: vec![product.into()],
+        cursor_secret: SecretString::from(SECRET),
+        payment_timeout: wishes.payment_timeout,
+        lease: wishes.lease,
+        payment_webhook_secret: Some(SecretString::from(WEBHOOK_SECRET)),
+        event_sink: wishes.event_sink.clone(),
+        event_secret: Some(SecretString::from(EVENT_SECRET)),
+    }
+}
+
+async fn start_order(options: Options) -> anyhow::Result<Service> {
+    let shutdown = Shutdown::new();
+    Ok(Service { running: shop_order::start(options, &shutdown).await?, shutdown })
+}
+
+/// Waits, with a bound, until there is something.
+pub(crate) async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+    let watch = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(BOUND, watch).await.unwrap_or_else(|_| panic!("waited too long for {what}"))
+}
+
+pub(crate) fn create_request(key: &str, items: &[(&str, i64)]) -> proto::CreateOrderRequest {
+    let items = items
+        .iter()
+        .map(|&(product_id, quantity)| proto::OrderLine { product_id: product_id.to_owned(), quantity })
+        .collect();
+    let destination = Some(proto::create_order_request::Destination::ShippingAddress(berlin()));
+    proto::CreateOrderRequest { idempotency_key: key.to_owned(), items, destination }
+}
+
+pub(crate) fn berlin() -> types::PostalAddress {
+    types::PostalAddress {
+        recipient: "Ada Lovelace".to_owned(),
+        line1: "Unter den Linden 1".to_owned(),
+        city: "Berlin".to_owned(),
+        postal_code: "10117".to_owned(),
+        country: "DE".to_owned(),
+        ..types::PostalAddress::default()
+    }
+}
+
+pub(crate) fn usd(amount: i64) -> types::Money {
+    types::Money { amount, currency: "USD".to_owned() }
+}
+
+pub(crate) fn eur(amount: i64) -> types::Money {
+    types::Money { amount, currency: "EUR".to_owned() }
+}
+
+pub(crate) fn answer<T>(result: Result<Response<T>, Status>) -> Result<T, Refusal> {
+    result.map(Response::into_inner).map_err(|status| Refusal::from_status(&status))
+}
+
+pub(crate) fn reason<T: std::fmt::Debug>(result: Result<T, Refusal>) -> Reason {
+    result.unwrap_err().reason
+}
+
+/// Pointers of the fields that a request was refused for.
+pub(crate) fn pointers(refusal: &Refusal) -> Vec<&str> {
+    refusal.violations.iter().map(|violation| violation.pointer.as_str()).collect()
+}
