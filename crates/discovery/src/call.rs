@@ -9,8 +9,9 @@ use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use tonic::{Status, body::Body as TonicBody};
 
 use crate::{
+    attempt::Attempt,
     connection::Unanswered,
-    member::{Attempt, Cause, Member},
+    member::{Cause, Member},
     members::Tried,
     pool::Shared,
     request::{self, GRPC_TIMEOUT, RequestBody},

@@ -3,6 +3,7 @@
 //!
 //! Registration and dynamic configuration are not here.
 
+mod attempt;
 mod budget;
 mod call;
 mod connection;

@@ -18,7 +18,7 @@ use futures::{
     future::{BoxFuture, Shared},
 };
 use parking_lot::Mutex;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -42,9 +42,6 @@ const PROBE_BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
 
 /// How long a probe may take, connecting included. Health is answered from memory.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// An instance is to blame for a time-out only if it had this long: what is left of a deadline may be next to nothing.
-const FAIR_CHANCE: Duration = Duration::from_millis(100);
 
 /// Why an instance no longer gets calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +115,7 @@ pub(crate) struct Member {
     pub(crate) instance: Instance,
     upstream: Arc<Upstream>,
     /// Calls that it works on, response bodies included.
-    load: AtomicUsize,
+    load: Arc<AtomicUsize>,
     /// A copy of `State::ejected` for the choice among instances, which takes no lock.
     ejected: AtomicBool,
     /// Whether a success has something to reset.
@@ -132,7 +129,7 @@ impl Member {
         Self {
             instance,
             upstream,
-            load: AtomicUsize::new(0),
+            load: Arc::new(AtomicUsize::new(0)),
             ejected: AtomicBool::new(false),
             suspect: AtomicBool::new(false),
             state: Mutex::new(State {
@@ -150,12 +147,17 @@ impl Member {
         self.load.load(Ordering::Relaxed)
     }
 
+    /// Counts a call as in flight here.
+    pub(crate) fn hold(&self) -> Held {
+        Held::new(&self.load)
+    }
+
     pub(crate) fn is_ejected(&self) -> bool {
         self.ejected.load(Ordering::Relaxed)
     }
 
     /// A connection for one call, made if need be. Calls that ask while one is being made share the outcome.
-    async fn connection(self: &Arc<Self>) -> Result<(Connection, Held), Unreachable> {
+    pub(crate) async fn connection(self: &Arc<Self>) -> Result<(Connection, Held), Unreachable> {
         let (connecting, held) = {
             let mut state = self.state.lock();
             for slot in &mut state.slots {
@@ -306,7 +308,7 @@ impl Member {
     }
 
     /// It answered a call.
-    fn succeeded(&self, epoch: u64) {
+    pub(crate) fn succeeded(&self, epoch: u64) {
         if self.suspect.load(Ordering::Relaxed) {
             let mut state = self.state.lock();
             if state.epoch == epoch {
@@ -336,9 +338,9 @@ fn next(backoff: &mut ExponentialBackoff) -> Duration {
     backoff.next().unwrap_or_default()
 }
 
-/// One call counted on a connection.
+/// One call counted, on an instance or on a connection, until this is dropped.
 #[derive(Debug)]
-struct Held(Arc<AtomicUsize>);
+pub(crate) struct Held(Arc<AtomicUsize>);
 
 impl Held {
     fn new(load: &Arc<AtomicUsize>) -> Self {
@@ -350,63 +352,5 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// One attempt of a call on an instance: counts it in flight from its choice until its response body is at an end or the
-/// caller lost interest, and tells the member how it went.
-#[derive(Debug)]
-pub(crate) struct Attempt {
-    member: Arc<Member>,
-    held: Option<Held>,
-    epoch: u64,
-    /// While an answer is awaited: when the member is to blame for there being none.
-    blamed_at: Option<Instant>,
-}
-
-impl Attempt {
-    pub(crate) fn new(member: Arc<Member>) -> Self {
-        member.load.fetch_add(1, Ordering::Relaxed);
-        Self { member, held: None, epoch: 0, blamed_at: None }
-    }
-
-    /// A connection to send the call on.
-    pub(crate) async fn connection(&mut self) -> Result<Connection, Unreachable> {
-        let (connection, held) = self.member.connection().await?;
-        self.epoch = connection.epoch;
-        self.held = Some(held);
-        Ok(connection)
-    }
-
-    /// From now on the instance is to answer, until that moment.
-    pub(crate) fn await_answer(&mut self, deadline: Instant) {
-        self.blamed_at = Some(deadline).filter(|deadline| *deadline >= Instant::now() + FAIR_CHANCE);
-    }
-
-    /// The instance is alive.
-    pub(crate) fn answered(&mut self) {
-        self.blamed_at = None;
-        self.member.succeeded(self.epoch);
-    }
-
-    /// Nothing more is expected, and nothing can be said.
-    pub(crate) fn settled(&mut self) {
-        self.blamed_at = None;
-    }
-
-    pub(crate) fn failed(&mut self, cause: Cause) {
-        self.blamed_at = None;
-        self.member.eject(self.epoch, cause);
-    }
-}
-
-impl Drop for Attempt {
-    /// The time limit is enforced from outside, by the pool or by whoever else drops the call's future: in both cases the
-    /// clock tells whether the instance had its time.
-    fn drop(&mut self) {
-        if self.blamed_at.is_some_and(|deadline| Instant::now() >= deadline) {
-            self.member.eject(self.epoch, Cause::TimedOut);
-        }
-        self.member.load.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -20,10 +20,7 @@ use tokio::{
 };
 use tonic::Status;
 
-use crate::{
-    connection::Unanswered,
-    member::{Attempt, Cause},
-};
+use crate::{attempt::Attempt, connection::Unanswered, member::Cause};
 
 /// A unary response is read to its end before the caller gets it, so that a connection that breaks in the middle can
 /// still be answered for by another instance. Of a larger one the rest is passed through.

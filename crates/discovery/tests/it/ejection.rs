@@ -1,23 +1,29 @@
 //! Instances that are not well, and how they come back.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
-use futures::future::join_all;
+use bytes::Bytes;
+use futures::stream;
+use http_body::Frame;
+use http_body_util::StreamBody;
 use shop_discovery::{Pool, PoolOptions};
 use shop_proto::{
     status::{Reason, Refusal},
-    user::{GetUserRequest, user_service_client::UserServiceClient},
+    user::{GetUserRequest, WatchRevocationsRequest, user_service_client::UserServiceClient},
 };
 use shop_server::deadline::{Deadline, scope};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpSocket},
-    sync::Barrier,
+    sync::watch,
     time::Instant,
 };
 use tonic::{Code, Request, Status};
+use tower_service::Service as _;
 
-use crate::support::{HEALTH, Reply, Server, TestResolver, eventually, pool, pool_at, read, reason, register, target};
+use crate::support::{
+    HEALTH, REGISTER, Reply, Seen, Server, TestResolver, eventually, pool, pool_at, read, reason, register, target,
+};
 
 /// A port that refuses connections and stays ours.
 fn refusing() -> (TcpSocket, SocketAddr) {
@@ -25,34 +31,6 @@ fn refusing() -> (TcpSocket, SocketAddr) {
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = socket.local_addr().unwrap();
     (socket, address)
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_idempotent_call_fails_when_one_of_two_is_killed() {
-    let doomed = Server::good().await;
-    let other = Server::good().await;
-    let pool = pool(&[&doomed, &other]);
-    let callers = 32;
-    let barrier = Arc::new(Barrier::new(callers + 1));
-    let loops: Vec<_> = (0..callers)
-        .map(|_| {
-            let (pool, barrier) = (pool.clone(), Arc::clone(&barrier));
-            tokio::spawn(async move {
-                for round in 0..60 {
-                    if round == 20 {
-                        barrier.wait().await;
-                    }
-                    read(&pool).await.unwrap();
-                }
-            })
-        })
-        .collect();
-    barrier.wait().await;
-    assert!(doomed.calls() > 0);
-    doomed.kill().await;
-    for caller in join_all(loops).await {
-        caller.unwrap();
-    }
 }
 
 #[tokio::test]
@@ -235,42 +213,65 @@ async fn a_call_that_succeeds_in_spite_of_all_brings_its_instance_back() {
 async fn a_deadline_too_short_to_judge_by_ejects_nobody() {
     let server = Server::start(|_| Reply::Never).await;
     let pool = pool(&[&server]);
-    let late = scope(Deadline::after(Duration::ZERO), read(&pool)).await.unwrap_err();
-    assert_eq!(reason(&late), Reason::DeadlineExceeded);
-    assert_eq!(server.calls(), 0, "there was no time left to send it");
-    for _ in 0..5 {
-        let hurried = read_within(&pool, Duration::from_millis(20)).await.unwrap_err();
+    let hurry = async || {
+        let hurried = read_within(&pool, Duration::from_millis(50)).await.unwrap_err();
         assert_eq!(reason(&hurried), Reason::DeadlineExceeded);
-    }
-    assert_eq!(server.most_open_connections(), 1, "neither probed nor connected to again");
+    };
+    eventually("there is a connection", async || {
+        hurry().await;
+        server.calls() > 0
+    })
+    .await;
+    let before = server.calls();
+    let late = scope(Deadline::after(Duration::ZERO), register(&pool)).await.unwrap_err();
+    assert_eq!(reason(&late), Reason::DeadlineExceeded);
+    eventually("a later call arrives", async || {
+        hurry().await;
+        server.calls() > before
+    })
+    .await;
+    assert_eq!(server.calls_of(REGISTER), 0, "there was no time left to send it");
+    assert_eq!(server.accepted_connections(), 1, "neither probed nor connected to again");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_call_fails_when_one_of_two_drains() {
-    let leaving = Server::good().await;
+#[tokio::test]
+async fn a_stream_that_breaks_off_ejects_its_instance() {
+    let (_sender, messages) = watch::channel(0);
+    let behaviour = move |seen: &Seen| {
+        if seen.path.ends_with("WatchRevocations") { Reply::Stream(messages.clone()) } else { Reply::Good }
+    };
+    let server = Server::start(behaviour).await;
+    let resolver = TestResolver::new(&[&server]);
+    let pool = Pool::new(target(), &resolver, PoolOptions::default());
+    let mut client = UserServiceClient::new(pool.clone());
+    let mut stream = client.watch_revocations(WatchRevocationsRequest::default()).await.unwrap().into_inner();
+    stream.message().await.unwrap().unwrap();
     let other = Server::good().await;
-    let pool = pool(&[&leaving, &other]);
-    let callers = 16;
-    let barrier = Arc::new(Barrier::new(callers + 1));
-    let loops: Vec<_> = (0..callers)
-        .map(|_| {
-            let (pool, barrier) = (pool.clone(), Arc::clone(&barrier));
-            tokio::spawn(async move {
-                for round in 0..60 {
-                    if round == 20 {
-                        barrier.wait().await;
-                    }
-                    register(&pool).await.unwrap();
-                }
-            })
-        })
-        .collect();
-    barrier.wait().await;
-    assert!(leaving.calls() > 0);
-    leaving.drain().await;
-    for caller in join_all(loops).await {
-        caller.unwrap();
+    resolver.set(&[&server, &other]);
+    eventually("the other one is known", async || read(&pool).await.is_ok() && other.calls() > 0).await;
+
+    let address = server.kill().await;
+    let broken = stream.message().await.unwrap_err();
+    assert_eq!(reason(&broken), Reason::Unavailable);
+    let server =
+        Server::start_at(address, |seen| if seen.path == HEALTH { Reply::NotServing } else { Reply::Good }).await;
+    for _ in 0..10 {
+        read(&pool).await.unwrap();
     }
+    assert_eq!(server.calls(), 0);
+}
+
+#[tokio::test]
+async fn a_caller_whose_own_body_fails_ejects_nobody() {
+    let server = Server::good().await;
+    let mut pool = pool(&[&server]);
+    read(&pool).await.unwrap();
+    let failing = stream::iter([Err::<Frame<Bytes>, _>(Status::cancelled("changed my mind"))]);
+    let body = tonic::body::Body::new(StreamBody::new(failing));
+    let request = http::Request::post("/shop.test.v1.Test/ClientStreaming").body(body).unwrap();
+    pool.call(request).await.unwrap_err();
+    read(&pool).await.unwrap();
+    assert_eq!(server.accepted_connections(), 1);
 }
 
 #[tokio::test]
@@ -296,23 +297,22 @@ async fn another_process_at_the_address_gets_one_call() {
 
 #[tokio::test]
 async fn an_instance_that_is_not_ready_stays_out() {
-    let restarted = Server::good().await;
-    let good = Server::good().await;
-    let pool = pool(&[&restarted, &good]);
-    read(&pool).await.unwrap();
-    read(&pool).await.unwrap();
-    let address = restarted.kill().await;
-    register(&pool).await.unwrap();
-    register(&pool).await.unwrap();
-    let restarted = Server::start_at(address, |seen| {
-        if seen.path == HEALTH { Reply::Status(Status::unavailable("starting")) } else { Reply::Good }
-    })
-    .await;
-    eventually("it is probed", async || restarted.calls_of(HEALTH) >= 2).await;
-    for _ in 0..10 {
-        read(&pool).await.unwrap();
+    for not_ready in [|| Reply::NotServing, || Reply::Status(Status::unavailable("starting")), || Reply::Hangup] {
+        let restarted = Server::good().await;
+        let good = Server::good().await;
+        let pool = pool(&[&restarted, &good]);
+        let address = restarted.kill().await;
+        for _ in 0..2 {
+            register(&pool).await.unwrap();
+        }
+        let restarted =
+            Server::start_at(address, move |seen| if seen.path == HEALTH { not_ready() } else { Reply::Good }).await;
+        eventually("it is probed", async || restarted.calls_of(HEALTH) >= 2).await;
+        for _ in 0..10 {
+            read(&pool).await.unwrap();
+        }
+        assert_eq!(restarted.calls(), 0);
     }
-    assert_eq!(restarted.calls(), 0);
 }
 
 #[tokio::test]
@@ -329,7 +329,7 @@ async fn a_server_without_the_health_service_is_well_when_it_answers() {
     read(&pool).await.unwrap();
     read(&pool).await.unwrap();
     assert_eq!(plain.calls(), 1);
-    plain.behave(|_| Reply::Good);
+    plain.behave(|seen| if seen.path == HEALTH { Reply::Status(Status::unimplemented("")) } else { Reply::Good });
     eventually("it is back", async || {
         read(&pool).await.unwrap();
         plain.calls() > 1

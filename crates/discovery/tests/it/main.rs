@@ -4,6 +4,7 @@
 
 mod balance;
 mod bounds;
+mod departure;
 mod ejection;
 mod headers;
 mod membership;

@@ -54,6 +54,8 @@ pub(crate) enum Reply {
     LateStatus(Status),
     /// A proxy's answer.
     Http(StatusCode),
+    /// `NOT_SERVING`, from the health service.
+    NotServing,
     /// Nothing, ever.
     Never,
     /// An empty message and OK, once the token is cancelled.
@@ -225,8 +227,9 @@ async fn answer(
     let is_probe = seen.path == HEALTH;
     shared.seen.lock().push(seen);
     match reply {
-        Reply::Good if is_probe => Ok(message(&serving())),
+        Reply::Good if is_probe => Ok(message(&health(ServingStatus::Serving))),
         Reply::Good => Ok(message(&())),
+        Reply::NotServing => Ok(message(&health(ServingStatus::NotServing))),
         Reply::GoodAfter(token) => {
             token.cancelled().await;
             Ok(message(&()))
@@ -258,8 +261,8 @@ async fn answer(
     }
 }
 
-fn serving() -> HealthCheckResponse {
-    HealthCheckResponse { status: ServingStatus::Serving.into() }
+fn health(status: ServingStatus) -> HealthCheckResponse {
+    HealthCheckResponse { status: status.into() }
 }
 
 fn frame(message: &impl Message) -> Frame<Bytes> {
