@@ -9,7 +9,9 @@ use shop_server::{Shutdown, TelemetryOptions};
 use shop_storage::{DatabaseOptions, migrate};
 
 use crate::{
-    NAME, Options, create_admin, migration,
+    NAME, Options, create_admin,
+    keys::{self, Keys},
+    migration,
     start::{start, with_database},
 };
 
@@ -32,6 +34,9 @@ enum Command {
     Migrate(Migrate),
     /// Make an admin in the database of a service that does not run.
     CreateAdmin(CreateAdmin),
+    /// Make the keys that the services sign with, or rotate them.
+    #[command(subcommand)]
+    Keys(Keys),
 }
 
 #[derive(Debug, Subcommand)]
@@ -64,6 +69,7 @@ impl Cli {
             Command::Serve(options) => shop_server::run(NAME, telemetry, |shutdown| serve(*options, shutdown)),
             Command::Migrate(command) => shop_server::run(NAME, telemetry, |_shutdown| run_migrate(command)),
             Command::CreateAdmin(command) => shop_server::run(NAME, telemetry, |_shutdown| run_create_admin(command)),
+            Command::Keys(command) => shop_server::run(NAME, telemetry, |_shutdown| async move { keys::run(&command) }),
         }
     }
 }

@@ -6,6 +6,7 @@ mod app;
 mod cli;
 mod domain;
 mod grpc;
+mod keys;
 mod migration;
 mod options;
 mod start;

@@ -26,6 +26,8 @@ const POLL_TIMEOUT: Duration = Duration::from_secs(2);
 const POLL_INTERVAL: Duration = Duration::from_millis(1_500);
 /// A stream that never said anything is tried again after polling for this long.
 const STREAM_RETRY: Duration = Duration::from_secs(10);
+/// How often an outage is mentioned in the log.
+const WARN_INTERVAL: Duration = Duration::from_secs(30);
 /// Revocations in one message, by contract; a message with as many may have more behind it.
 const FULL_PAGE: usize = 1_000;
 
@@ -69,7 +71,7 @@ pub async fn follow<T>(
     T::ResponseBody: HttpBody<Data = Bytes> + Send + 'static,
     <T::ResponseBody as HttpBody>::Error: Into<StdError> + Send,
 {
-    let mut feed = Feed { client, signer, revocations };
+    let mut feed = Feed { client, signer, revocations, warned: None };
     stop.run_until_cancelled(feed.run()).await;
 }
 
@@ -77,6 +79,8 @@ struct Feed<T> {
     client: UserServiceClient<T>,
     signer: ServiceSigner,
     revocations: Revocations,
+    /// When an outage was last mentioned.
+    warned: Option<Instant>,
 }
 
 impl<T> Feed<T>
@@ -132,13 +136,18 @@ where
             match timeout(POLL_TIMEOUT, self.poll()).await.unwrap_or(Err(Interrupted::PollTimeout)) {
                 Ok(()) if Instant::now() >= retry_at => return,
                 Ok(()) => {}
-                Err(error) => {
-                    let error = &error as &dyn std::error::Error;
-                    let age_ms = self.revocations.age().map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
-                    tracing::warn!(error, revocations.age_ms = age_ms, "Revocations can't be read.");
-                }
+                Err(error) => self.warn(&error),
             }
             sleep(jittered(POLL_INTERVAL)).await;
+        }
+    }
+
+    fn warn(&mut self, error: &Interrupted) {
+        if self.warned.is_none_or(|warned| warned.elapsed() >= WARN_INTERVAL) {
+            self.warned = Some(Instant::now());
+            let error = error as &dyn std::error::Error;
+            let age_ms = self.revocations.age().map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+            tracing::warn!(error, revocations.age_ms = age_ms, "Revocations can't be read.");
         }
     }
 

@@ -67,7 +67,7 @@ impl Logins {
             }
         };
         match (verified, credentials) {
-            (Verified::Right { renewed }, Some(credentials)) if !credentials.user.disabled => {
+            (Verified::Right { renewed }, Some(credentials)) => {
                 let success = Success { credentials, renewed, counted_as, address: claim.address.clone() };
                 let opened = self.succeed(success).await?;
                 self.feed.tell(&opened.revoked);

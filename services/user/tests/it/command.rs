@@ -74,3 +74,26 @@ async fn a_wrong_option_is_named() {
     }
     assert!(shop_user::DEFAULT_ACCESS_TOKEN_TTL == Duration::from_mins(5));
 }
+
+#[tokio::test]
+async fn keys_are_made_once_and_rotated_step_by_step() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = [("SHOP_KEYS_DIR", "keys")];
+    let made = shop_user(dir.path(), &["keys", "create"], &folder).await;
+    assert!(made.status.success(), "{}", stderr(&made));
+    let names = ["bundle.json", "gateway.keys.json", "order.keys.json", "product.keys.json", "user.keys.json"];
+    let contents = || names.map(|name| std::fs::read_to_string(dir.path().join("keys").join(name)).unwrap());
+    let before = contents();
+    assert!(shop_user(dir.path(), &["keys", "create"], &folder).await.status.success());
+    assert_eq!(contents(), before);
+
+    let rotated = shop_user(dir.path(), &["keys", "rotate", "--issuer", "user"], &folder).await;
+    let step: serde_json::Value = serde_json::from_str(stdout(&rotated)).unwrap();
+    let [bundle, .., user] = contents();
+    let kid = step["kid"].as_str().unwrap();
+    assert!(bundle.contains(kid) && user.contains(kid));
+    let again = shop_user(dir.path(), &["keys", "rotate", "--issuer", "user"], &folder).await;
+    assert_eq!(stdout(&again), stdout(&rotated), "the next step is taken when this one is over");
+    let unknown = shop_user(dir.path(), &["keys", "rotate", "--issuer", "nobody"], &folder).await;
+    assert_eq!(unknown.status.code(), Some(1));
+}

@@ -68,6 +68,20 @@ async fn a_stream_brings_what_was_and_what_comes() {
 }
 
 #[tokio::test]
+async fn news_are_told_and_not_only_looked_for() {
+    let shop = Shop::open().await;
+    let sessions = sessions(&shop, 6).await;
+    let mut stream = watch(&shop, 0).await;
+    let start = Instant::now();
+    for user in &sessions {
+        shop.logout(&user.refresh).await;
+        assert_eq!(next(&mut stream).await[0].subject, Some(session_subject(user)));
+    }
+    assert!(start.elapsed() < Duration::from_secs(4), "looking for them once a second would take six");
+    shop.close().await;
+}
+
+#[tokio::test]
 async fn a_quiet_stream_says_that_it_lives() {
     let shop = Shop::open().await;
     let mut stream = watch(&shop, 0).await;

@@ -48,18 +48,17 @@ async fn what_was_wrong_is_not_told() {
 async fn an_unknown_email_takes_as_long_as_a_wrong_password() {
     let shop = Shop::open().await;
     shop.register("ada@example.com").await.unwrap();
-    let fastest = async |email: &str| {
-        let mut fastest = Duration::MAX;
-        for _ in 0..5 {
+    let (mut known, mut unknown) = (Duration::MAX, Duration::MAX);
+    // In turns, and the fastest of each, so that what else the machine does weighs on both alike.
+    for _ in 0..8 {
+        for (email, fastest) in [("ada@example.com", &mut known), ("nobody@example.com", &mut unknown)] {
             let start = Instant::now();
             assert_eq!(reason(shop.login_from(HOME, email, WRONG).await), Reason::LoginFailed);
-            fastest = fastest.min(start.elapsed());
+            *fastest = start.elapsed().min(*fastest);
         }
-        fastest
-    };
-    let (known, unknown) = (fastest("ada@example.com").await, fastest("nobody@example.com").await);
+    }
     // Without a hash it would be a tenth.
-    assert!(unknown * 2 > known && known * 2 > unknown, "known {known:?}, unknown {unknown:?}");
+    assert!(unknown * 3 > known && known * 3 > unknown, "known {known:?}, unknown {unknown:?}");
     shop.close().await;
 }
 
