@@ -1,5 +1,7 @@
 //! One's own account.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use shop_auth::Role;
 use shop_proto::{status::Reason, user as proto};
 use shop_types::new_id;
@@ -133,6 +135,33 @@ async fn a_new_password_ends_every_other_session() {
     assert_eq!(reason(shop.login_from(HOME, "ada@example.com", PASSWORD).await), Reason::LoginFailed);
     shop.login_from(HOME, "ada@example.com", NEW).await.unwrap();
     assert_eq!(reason(shop.change_password(&second, PASSWORD, NEW).await), Reason::WrongPassword);
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn no_session_that_the_old_password_opened_outlives_it() {
+    let shop = Shop::open().await;
+    let owner = shop.customer("ada@example.com").await;
+    for (old, new) in [(PASSWORD, NEW), (NEW, PASSWORD), (PASSWORD, NEW)] {
+        let changed = AtomicBool::new(false);
+        let change = async {
+            shop.change_password(&owner, old, new).await.unwrap();
+            changed.store(true, Ordering::Relaxed);
+        };
+        // One login after the other, so that some are at their hash when the password changes.
+        let log_in = || async {
+            let mut opened = Vec::new();
+            while !changed.load(Ordering::Relaxed) {
+                opened.extend(shop.login_from(HOME, "ada@example.com", old).await);
+            }
+            opened
+        };
+        let ((), one, two, three) = tokio::join!(change, log_in(), log_in(), log_in());
+        for session in one.iter().chain(&two).chain(&three) {
+            assert!(!shop.lets_in(session).await);
+        }
+    }
+    assert!(shop.lets_in(&owner).await);
     shop.close().await;
 }
 
