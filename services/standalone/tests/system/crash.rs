@@ -2,6 +2,7 @@
 //! after a restart, once, within a lease.
 
 use std::{
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,12 +12,14 @@ use std::{
 
 use futures::{StreamExt as _, stream};
 use reqwest::Method;
+use sea_orm::{ConnectOptions, ConnectionTrait as _};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::{
     SETTLE_BOUND,
-    client::{Answer, Client, order_of},
+    client::{Answer, Client, address, order_of},
     payment_race::{notice, signature},
     random_below,
     shop::Shop,
@@ -34,34 +37,124 @@ const STOCK: i64 = 50;
 async fn killed_at_any_failpoint_it_goes_on_where_it_was() {
     let failpoints = shop_order::failpoints();
     assert!(failpoints.len() >= 20, "the step table lost its failpoints: {failpoints:?}");
-    stream::iter(failpoints)
-        .map(|name| killed_at(name.to_string()))
-        .buffer_unordered(AT_ONCE)
-        .collect::<Vec<()>>()
-        .await;
+    let mut recoveries = stream::iter(failpoints)
+        .map(|name| {
+            let test = tokio::spawn(killed_at(name.clone()));
+            async move { (name, test.await) }
+        })
+        .buffer_unordered(AT_ONCE);
+    let mut failed = Vec::new();
+    while let Some((name, recovered)) = recoveries.next().await {
+        if recovered.is_err() {
+            failed.push(name);
+        }
+    }
+    assert!(failed.is_empty(), "no recovery from a kill at {failed:?}");
 }
 
 async fn killed_at(failpoint: String) {
     let sink = EventSink::start().await;
     let url = sink.url();
     let base = [("SHOP_LEASE", LEASE), ("SHOP_PAYMENT_TIMEOUT", "1500ms"), ("SHOP_EVENT_SINK", url.as_str())];
-    let mut shop = Shop::start_with(&[base[0], base[1], base[2], ("SHOP_FAILPOINT", &failpoint)]).await;
-    let stage = Stage::set(&shop).await;
-    let mut life = tokio::spawn(async move { stage.play().await });
-
-    let killed = tokio::select! {
-        status = shop.exited_in_time(SETTLE_BOUND) => status,
-        played = &mut life => {
-            let (_, _) = played.unwrap();
-            panic!("{failpoint} was never passed: the scenario ended without a kill");
-        }
+    let armed = |name| [base[0], base[1], base[2], ("SHOP_FAILPOINT", name)];
+    let first = match Passed::when(&failpoint) {
+        Passed::Always | Passed::WhenProductHangs => failpoint.as_str(),
+        Passed::AfterRestart => "order.saga.reserve.before_call",
+        Passed::WhenKeysAreOld => "",
     };
-    assert!(killed, "{failpoint}: the process did not die of SIGKILL");
-    shop.restart_with(&base).await;
+    let mut shop = Shop::start_with(&armed(first)).await;
+    let stage = Stage::set(&shop).await;
+    let hanging = match Passed::when(&failpoint) {
+        Passed::WhenProductHangs => Some(WriteLock::take(&shop.data_dir().join("product.db")).await),
+        _ => None,
+    };
+    if matches!(Passed::when(&failpoint), Passed::WhenKeysAreOld) {
+        shop = killed_while_forgetting(shop, &failpoint, &armed(&failpoint)).await;
+        shop.restart_with(&base).await;
+    }
+    let mut life = tokio::spawn(stage.play());
+    match Passed::when(&failpoint) {
+        Passed::Always | Passed::WhenProductHangs => dies_at(first, &mut shop, &mut life).await,
+        Passed::AfterRestart => {
+            dies_at(first, &mut shop, &mut life).await;
+            shop.restart_with(&armed(&failpoint)).await;
+            dies_at(&failpoint, &mut shop, &mut life).await;
+        }
+        // It has happened.
+        Passed::WhenKeysAreOld => {}
+    }
+    drop(hanging);
+    if !matches!(Passed::when(&failpoint), Passed::WhenKeysAreOld) {
+        shop.restart_with(&base).await;
+    }
     let (stage, orders) = life.await.unwrap();
     shop.settled_clean(SETTLE_BOUND).await;
     stage.ended_well(&orders, &failpoint).await;
     sink.has_all_events_in_order(&orders.ids(), &failpoint).await;
+}
+
+/// Somebody else's key grows old while the shop is closed; the next life is killed as it forgets it.
+async fn killed_while_forgetting(mut shop: Shop, failpoint: &str, armed: &[(&str, &str)]) -> Shop {
+    let (other, _) = Client::customer(&shop).await;
+    other.order("old", &order_of(Uuid::now_v7(), 1)).await.problem(409, "PRODUCT_NOT_ORDERABLE");
+    shop.kill().await;
+    let database = open(&shop.data_dir().join("order.db")).await;
+    let two_days = Duration::from_secs(2 * 24 * 60 * 60).as_micros();
+    for table in ["idempotency_keys", "orders"] {
+        let aged = format!("UPDATE {table} SET created_at = created_at - {two_days}");
+        database.execute_unprepared(&aged).await.unwrap();
+    }
+    database.close().await.unwrap();
+    assert!(shop.starts_only_to_be_killed(armed).await, "{failpoint}: the process lived");
+    shop
+}
+
+async fn open(path: &Path) -> sea_orm::DatabaseConnection {
+    let mut options = ConnectOptions::new(format!("sqlite:{}", path.display()));
+    options.max_connections(1).sqlx_logging(false);
+    sea_orm::Database::connect(options).await.unwrap()
+}
+
+/// When a failpoint is passed.
+enum Passed {
+    /// In the course of the scenario.
+    Always,
+    /// When a step's call gets no answer.
+    WhenProductHangs,
+    /// When a restarted process finds a step outstanding.
+    AfterRestart,
+    /// When there are idempotency keys to forget.
+    WhenKeysAreOld,
+}
+
+impl Passed {
+    fn when(failpoint: &str) -> Self {
+        match failpoint.rsplit_once('.').map(|(place, _)| place) {
+            Some("order.saga.postpone") => Self::WhenProductHangs,
+            Some("order.saga.claim") => Self::AfterRestart,
+            Some("order.sweep") => Self::WhenKeysAreOld,
+            _ => Self::Always,
+        }
+    }
+}
+
+/// The write lock of a SQLite file, as a backup or a stuck tool would hold it: the owner's writes wait.
+struct WriteLock(#[expect(dead_code, reason = "held until it is dropped")] sea_orm::DatabaseConnection);
+
+impl WriteLock {
+    async fn take(path: &Path) -> Self {
+        let connection = open(path).await;
+        connection.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
+        Self(connection)
+    }
+}
+
+/// Waits for the kill, which has to come before the scenario is over.
+async fn dies_at(failpoint: &str, shop: &mut Shop, life: &mut JoinHandle<(Stage, Orders)>) {
+    tokio::select! {
+        died = shop.killed_within(SETTLE_BOUND) => assert!(died, "{failpoint}: the process did not die of SIGKILL"),
+        _ = life => panic!("{failpoint} was never passed: the scenario ended without a kill"),
+    }
 }
 
 #[tokio::test]
@@ -152,7 +245,7 @@ impl Stage {
         self.act(&self.customer, cancelled_after_payment, "cancel").await;
         self.refund(cancelled_after_payment, 4, false).await;
 
-        let refunded = self.place(5).await;
+        let refunded = self.place_to_saved_address(5).await;
         self.webhook_payment(refunded, 5).await;
         self.act(&self.admin, refunded, "ship").await;
         self.refund(refunded, 5, false).await;
@@ -192,6 +285,12 @@ impl Stage {
             201 => answer.id(),
             _ => answer.problem(409, "OUT_OF_STOCK")["order_id"].as_str().unwrap().parse().unwrap(),
         }
+    }
+
+    async fn place_to_saved_address(&self, quantity: i64) -> Uuid {
+        let saved = post(&self.customer, "/users/me/addresses", &address()).await.expect(201).id();
+        let body = json!({"items": [{"product_id": self.product, "quantity": quantity}], "address_id": saved});
+        self.customer.order_until_settled(&Uuid::new_v4().to_string(), &body).await.expect(201).id()
     }
 
     /// An action that may be repeated because its answer was lost; then the state has passed, which is as good.

@@ -83,6 +83,13 @@ impl Shop {
         self.ready = ready;
     }
 
+    /// Starts again with other variables, and tells whether the process died of SIGKILL, ready or not.
+    pub(crate) async fn starts_only_to_be_killed(&mut self, environment: &[(&str, &str)]) -> bool {
+        let environment: Vec<_> = environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        self.child = spawn(self.folder.path(), &environment);
+        self.killed_within(START_BOUND).await
+    }
+
     /// Starts again with other variables instead of those given at the first start.
     pub(crate) async fn restart_with(&mut self, environment: &[(&str, &str)]) {
         self.environment = environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
@@ -95,7 +102,7 @@ impl Shop {
     }
 
     /// Whether the process died of SIGKILL within the bound.
-    pub(crate) async fn exited_in_time(&mut self, bound: Duration) -> bool {
+    pub(crate) async fn killed_within(&mut self, bound: Duration) -> bool {
         use std::os::unix::process::ExitStatusExt as _;
         let exited = tokio::time::timeout(bound, self.child.wait()).await;
         exited.is_ok_and(|status| status.unwrap().signal() == Some(rustix::process::Signal::KILL.as_raw()))
@@ -164,8 +171,8 @@ fn binary() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_shop"))
 }
 
-async fn launch(folder: &Path, environment: &[(String, String)]) -> (Child, Ready) {
-    let mut child = shop()
+fn spawn(folder: &Path, environment: &[(String, String)]) -> Child {
+    shop()
         .args(["up", "--listen", "127.0.0.1:0", "--no-demo", "--output", "json", "--data-dir"])
         .arg(folder)
         .args(["--admin-email", ADMIN_EMAIL])
@@ -176,7 +183,11 @@ async fn launch(folder: &Path, environment: &[(String, String)]) -> (Child, Read
         .stdout(Stdio::piped())
         .stderr(std::fs::File::options().create(true).append(true).open(folder.join("stderr.log")).unwrap())
         .spawn()
-        .unwrap();
+        .unwrap()
+}
+
+async fn launch(folder: &Path, environment: &[(String, String)]) -> (Child, Ready) {
+    let mut child = spawn(folder, environment);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let line = tokio::time::timeout(START_BOUND, lines.next_line()).await.expect("ready in time").unwrap();
     let Some(line) = line else {
