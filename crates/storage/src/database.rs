@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File, TryLockError},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -11,7 +12,10 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use sea_orm::{
     ConnectOptions, DatabaseConnection, DatabaseTransaction, DbErr,
-    sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+    sqlx::{
+        self, Connection as _,
+        sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous},
+    },
 };
 use tokio::task::JoinHandle;
 
@@ -44,6 +48,7 @@ impl Database {
     pub async fn open(name: &str, options: &DatabaseOptions) -> Result<Self, StorageError> {
         let path = options.sqlite_path(name)?;
         let lock = lock(&path)?;
+        keep_private(&path)?;
         let writing = connect(&path, 1, false).await?;
         let reader = connect(&path, options.database_readers, true).await?;
         let (writer, task) = Writer::start(writing.clone());
@@ -119,6 +124,13 @@ fn lock(path: &Path) -> Result<File, StorageError> {
     }
 }
 
+/// Makes the file where there is none, for its owner alone: SQLite would follow the umask, and gives its log the mode of
+/// the file.
+fn keep_private(path: &Path) -> Result<(), StorageError> {
+    let made = File::options().create(true).append(true).mode(0o600).open(path);
+    made.map(drop).map_err(|source| StorageError::File { path: path.to_owned(), source: Arc::new(source) })
+}
+
 async fn connect(path: &Path, connections: u32, read_only: bool) -> Result<DatabaseConnection, StorageError> {
     let filename = path.to_owned();
     let mut options = ConnectOptions::new("sqlite::memory:");
@@ -129,9 +141,20 @@ async fn connect(path: &Path, connections: u32, read_only: bool) -> Result<Datab
         // A connection to a file does not go stale; the default would ask it before each use.
         .test_before_acquire(false)
         .sqlx_logging(false)
-        .map_sqlx_sqlite_pool_opts(|pool| pool.idle_timeout(None).max_lifetime(None))
+        .map_sqlx_sqlite_pool_opts(|pool| {
+            let pool = pool.idle_timeout(None).max_lifetime(None);
+            pool.after_release(|connection, _| Box::pin(is_at_rest(connection)))
+        })
         .map_sqlx_sqlite_opts(move |_placeholder| sqlite_options(&filename, read_only));
     sea_orm::Database::connect(options).await.map_err(|error| open_error(path, error))
+}
+
+/// Whether a connection may be used again. When a commit fails (disk full, I/O), SQLite has already ended the transaction,
+/// but sqlx still counts it as open: the next "transaction" on that connection would be a savepoint that never commits,
+/// and its caller would be told that it did. The ping lets a rollback that waits run first.
+async fn is_at_rest(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 /// A commit is on disk before it is acknowledged (`FULL`), readers don't wait for the writer (WAL), and keys are enforced.

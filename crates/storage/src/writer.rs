@@ -111,9 +111,15 @@ async fn commit_group(connection: &DatabaseConnection, group: &mut Vec<Box<dyn J
                 group.drain(..).for_each(|job| job.settle(Ok(())));
                 return;
             }
+            // The lock can't be had. Every write of the group would wait for it as long again, and hold up the rest.
+            Err(Unfinished::NotBegun(error)) => {
+                let error = StorageError::from(error);
+                group.drain(..).for_each(|job| job.settle(Err(error.clone())));
+                return;
+            }
             // SQLite undoes a whole transaction on some errors (disk full, I/O). Nothing was committed, so each write
             // runs again alone, and only those that the error concerns fail.
-            Err(error) => {
+            Err(Unfinished::Undone(error)) => {
                 tracing::warn!(error = %error, writes = group.len(), "a group of writes fell apart; each runs alone");
             }
         }
@@ -124,13 +130,25 @@ async fn commit_group(connection: &DatabaseConnection, group: &mut Vec<Box<dyn J
     }
 }
 
-async fn run_group(connection: &DatabaseConnection, group: &mut [Box<dyn Job>]) -> Result<(), DbErr> {
-    let transaction = begin(connection).await?;
+/// How far a group came that was not committed.
+enum Unfinished {
+    NotBegun(DbErr),
+    Undone(DbErr),
+}
+
+impl From<DbErr> for Unfinished {
+    fn from(error: DbErr) -> Self {
+        Self::Undone(error)
+    }
+}
+
+async fn run_group(connection: &DatabaseConnection, group: &mut [Box<dyn Job>]) -> Result<(), Unfinished> {
+    let transaction = begin(connection).await.map_err(Unfinished::NotBegun)?;
     for job in group {
         let savepoint = transaction.begin().await?;
         if job.run(&savepoint).await { savepoint.commit().await? } else { savepoint.rollback().await? }
     }
-    transaction.commit().await
+    Ok(transaction.commit().await?)
 }
 
 async fn run_alone(connection: &DatabaseConnection, job: &mut dyn Job) -> Result<(), DbErr> {

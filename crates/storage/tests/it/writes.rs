@@ -120,6 +120,46 @@ fn wal_commits(fixture: &Fixture) -> usize {
 }
 
 #[tokio::test]
+async fn what_is_acknowledged_after_a_broken_transaction_is_committed() {
+    let fixture = Fixture::with_table().await;
+    // As after a commit that failed for want of space: SQLite has ended the transaction behind the driver's back.
+    execute(&fixture.database, "ROLLBACK").await.unwrap_err();
+    execute(&fixture.database, "INSERT INTO nowhere VALUES (1)").await.unwrap_err();
+    execute(&fixture.database, "INSERT INTO entry VALUES (1, 'x')").await.unwrap();
+    assert_eq!(count(fixture.database.reader()).await, 1);
+}
+
+#[tokio::test]
+async fn writes_that_can_not_have_the_lock_fail_together() {
+    let fixture = Fixture::with_table().await;
+    let outside = sea_orm::Database::connect(format!("sqlite:{}", fixture.folder.path().join("test.db").display()));
+    let outside = outside.await.unwrap();
+    outside.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
+    let begun = std::time::Instant::now();
+    let writes = (0..20).map(|id| {
+        let database = fixture.database.clone();
+        async move { execute(&database, &format!("INSERT INTO entry VALUES ({id}, 'x')")).await }
+    });
+    for write in futures::future::join_all(writes).await {
+        assert!(write.unwrap_err().is_transient());
+    }
+    // One wait for the first alone and one for the group behind it, not twenty.
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    outside.execute_unprepared("ROLLBACK").await.unwrap();
+    execute(&fixture.database, "INSERT INTO entry VALUES (1, 'x')").await.unwrap();
+}
+
+#[tokio::test]
+async fn the_files_are_their_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let fixture = Fixture::with_table().await;
+    for name in ["test.db", "test.db-wal", "test.db-shm"] {
+        let mode = std::fs::metadata(fixture.folder.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_write_runs_to_its_end_though_nobody_waits() {
     let fixture = Fixture::with_table().await;
     let mut write = Box::pin(execute(&fixture.database, "INSERT INTO entry VALUES (1, 'x')"));
