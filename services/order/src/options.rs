@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use reqwest::Url;
 use secrecy::SecretString;
 use shop_auth::AuthOptions;
 use shop_discovery::Address;
 use shop_server::{ServerOptions, parse_duration};
 use shop_storage::DatabaseOptions;
+
+use crate::domain::{InvalidSecrets, WebhookSecrets};
 
 /// Bytes of a secret that signs cursors at least: as many as HMAC-SHA256's output.
 const MIN_SECRET: usize = 32;
@@ -44,10 +47,10 @@ pub struct Options {
     pub lease: Duration,
     /// Secret that payment webhooks are signed with; two, separated by a comma, during a rotation. Without it every
     /// webhook is refused.
-    #[arg(long, env = "SHOP_PAYMENT_WEBHOOK_SECRET", hide_env_values = true, value_name = "SECRET")]
+    #[arg(long, env = "SHOP_PAYMENT_WEBHOOK_SECRET", hide_env_values = true, value_name = "SECRET", value_parser = webhook_secret)]
     pub payment_webhook_secret: Option<SecretString>,
     /// URL (http or https) that receives the orders' events as CloudEvents. Without it they are kept for a week.
-    #[arg(long, env = "SHOP_EVENT_SINK", value_name = "URL", requires = "event_secret")]
+    #[arg(long, env = "SHOP_EVENT_SINK", value_name = "URL", requires = "event_secret", value_parser = event_sink)]
     pub event_sink: Option<String>,
     /// Secret that events are signed with.
     #[arg(long, env = "SHOP_EVENT_SECRET", hide_env_values = true, value_name = "SECRET")]
@@ -59,6 +62,24 @@ fn secret(text: &str) -> Result<SecretString, String> {
         Ok(SecretString::from(text))
     } else {
         Err(format!("expected at least {MIN_SECRET} bytes"))
+    }
+}
+
+fn webhook_secret(text: &str) -> Result<SecretString, InvalidSecrets> {
+    let secret = SecretString::from(text);
+    WebhookSecrets::parse(&secret).map(|_| secret)
+}
+
+fn event_sink(text: &str) -> Result<String, String> {
+    parse_sink(text).map(|_| text.to_owned())
+}
+
+/// Reads the URL of the event sink.
+pub(crate) fn parse_sink(text: &str) -> Result<Url, String> {
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
+        Ok(_) => Err("expected a URL that begins with http:// or https://".to_owned()),
+        Err(error) => Err(format!("expected a URL: {error}")),
     }
 }
 
@@ -74,5 +95,21 @@ fn lease(text: &str) -> Result<Duration, String> {
     match parse_duration(text)? {
         duration if duration < MIN_LEASE => Err("expected 200ms or more".to_owned()),
         duration => Ok(duration),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_have_bounds() {
+        assert_eq!(payment_timeout("15m"), Ok(Duration::from_mins(15)));
+        assert!(payment_timeout("0s").is_err() && payment_timeout("8761h").is_err());
+        assert!(lease("200ms").is_ok() && lease("199ms").is_err());
+        assert!(secret(&"s".repeat(32)).is_ok() && secret("short").is_err());
+        assert!(webhook_secret("one,two").is_ok() && webhook_secret("one,").is_err());
+        assert!(event_sink("https://sink.example/events").is_ok());
+        assert!(event_sink("ftp://sink.example").is_err() && event_sink("sink").is_err());
     }
 }

@@ -5,8 +5,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, bail};
-use reqwest::Url;
+use anyhow::{Context as _, anyhow, bail};
 use shop_auth::{AccessLayer, KeyBundle, Revocations, ServiceSigner, Verifier, revocation};
 use shop_discovery::{Address, Pool, PoolOptions, StaticResolver, Target};
 use shop_proto::user::user_service_client::UserServiceClient;
@@ -19,6 +18,7 @@ use crate::{
     app::{Orders, Parts, Relay, Upstream},
     domain::WebhookSecrets,
     grpc, migration,
+    options::parse_sink,
     store::sagas::Holder,
 };
 
@@ -95,10 +95,7 @@ fn relay(options: &Options) -> anyhow::Result<Option<Relay>> {
     let Some(secret) = &options.event_secret else {
         bail!("{FLAG} needs --event-secret (SHOP_EVENT_SECRET)");
     };
-    let sink = Url::parse(sink).with_context(|| format!("{FLAG} is not a URL"))?;
-    if !matches!(sink.scheme(), "http" | "https") {
-        bail!("{FLAG} must begin with http:// or https://");
-    }
+    let sink = parse_sink(sink).map_err(|detail| anyhow!("{FLAG}: {detail}"))?;
     let relay =
         Relay::new(sink, secret, &options.server.shop_uid).context("the client of the event sink can't be made")?;
     Ok(Some(relay))

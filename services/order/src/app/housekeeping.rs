@@ -28,17 +28,25 @@ impl Orders {
     }
 
     async fn sweep(&self, relayed: bool) -> Result<Duration, Error> {
-        let dropped = self
-            .commit(Commit::Sweep, move |transaction| {
+        let reader = self.parts.database.reader();
+        let keys = keys::forgotten(reader, SWEEP).await?;
+        let mut events = outbox::old(reader, EVENTS_KEPT, false, SWEEP).await?;
+        if !relayed {
+            events.extend(outbox::old(reader, EVENTS_KEPT, true, SWEEP).await?);
+        }
+        let found = keys.len().max(events.len());
+        if found > 0 {
+            self.commit(Commit::Sweep, move |transaction| {
+                let (keys, events) = (keys.clone(), events.clone());
                 Box::pin(async move {
-                    let keys = keys::sweep(transaction, SWEEP).await?;
-                    let events = outbox::sweep(transaction, EVENTS_KEPT, !relayed, SWEEP).await?;
-                    Ok(keys.max(events))
+                    keys::drop_keys(transaction, &keys).await?;
+                    Ok(outbox::drop_events(transaction, &events).await?)
                 })
             })
             .await?;
+        }
         self.look_at_ages(relayed).await?;
-        Ok(if dropped >= SWEEP { Duration::ZERO } else { PERIOD })
+        Ok(if found as u64 >= SWEEP { Duration::ZERO } else { PERIOD })
     }
 
     async fn look_at_ages(&self, relayed: bool) -> Result<(), Error> {

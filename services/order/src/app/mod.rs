@@ -123,9 +123,13 @@ impl Orders {
                     })
                 })
                 .await;
-            if !matches!(written, Err(Error::Raced)) {
-                failpoint::after_commit(commit);
-                return written;
+            match written {
+                Err(Error::Raced) => {}
+                Ok(value) => {
+                    failpoint::after_commit(commit);
+                    return Ok(value);
+                }
+                Err(error) => return Err(error),
             }
         }
         Err(Error::Raced)

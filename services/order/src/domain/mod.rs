@@ -24,7 +24,9 @@ pub(crate) use order::{
 pub(crate) use request::{Destination, IdempotencyKey, NewOrder, RawDestination, Reference, parse_id, parse_note};
 pub(crate) use saga::{BEGINNINGS, Effect, Outcome, PLAN, beginning_of, plan};
 pub(crate) use status::{EDGES, Event, WrongState};
-pub(crate) use webhook::{InvalidNotice, InvalidSignature, MAX_BODY, Notice, SigningKey, WebhookSecrets, parse_amount};
+pub(crate) use webhook::{
+    InvalidNotice, InvalidSecrets, InvalidSignature, MAX_BODY, Notice, SigningKey, WebhookSecrets, parse_amount,
+};
 
 pub use saga::Step;
 pub use status::Status;

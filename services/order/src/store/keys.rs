@@ -70,9 +70,12 @@ pub(crate) async fn insert(
     inserted(key::Entity::insert(row).exec_without_returning(connection).await)
 }
 
-/// Drops at most `limit` keys that are forgotten; how many it dropped.
-pub(crate) async fn sweep(connection: &impl ConnectionTrait, limit: u64) -> Result<u64, StorageError> {
-    let forgotten: Vec<(Uuid, String)> = key::Entity::find()
+/// At most `limit` keys that are to be forgotten, the oldest first.
+pub(crate) async fn forgotten(
+    connection: &impl ConnectionTrait,
+    limit: u64,
+) -> Result<Vec<(Uuid, String)>, StorageError> {
+    let keys = key::Entity::find()
         .select_only()
         .column(key::Column::UserId)
         .column(key::Column::IdempotencyKey)
@@ -82,12 +85,18 @@ pub(crate) async fn sweep(connection: &impl ConnectionTrait, limit: u64) -> Resu
         .into_tuple()
         .all(connection)
         .await?;
-    if forgotten.is_empty() {
-        return Ok(0);
-    }
-    let these = forgotten.into_iter().fold(Condition::any(), |any, (user_id, key)| {
-        any.add(key::Column::UserId.eq(user_id).and(key::Column::IdempotencyKey.eq(key)))
+    Ok(keys)
+}
+
+/// Drops these keys, unless they were used anew.
+pub(crate) async fn drop_keys(connection: &impl ConnectionTrait, keys: &[(Uuid, String)]) -> Result<(), StorageError> {
+    let these = keys.iter().fold(Condition::any(), |any, (user_id, key)| {
+        any.add(key::Column::UserId.eq(*user_id).and(key::Column::IdempotencyKey.eq(key.as_str())))
     });
-    let dropped = key::Entity::delete_many().filter(these).exec(connection).await?;
-    Ok(dropped.rows_affected)
+    key::Entity::delete_many()
+        .filter(these)
+        .filter(key::Column::CreatedAt.into_expr().lte(horizon()))
+        .exec(connection)
+        .await?;
+    Ok(())
 }

@@ -10,6 +10,8 @@ pub(crate) mod outbox;
 pub(crate) mod revise;
 mod rows;
 pub(crate) mod sagas;
+#[cfg(test)]
+mod tests;
 
 use sea_orm::DbErr;
 use shop_storage::StorageError;

@@ -194,41 +194,50 @@ pub(crate) async fn oldest_unsent(connection: &impl ConnectionTrait) -> Result<O
     Ok(oldest.flatten().map(Instant::from_micros))
 }
 
-/// Drops at most `limit` events older than `kept`: sent ones, and unsent ones too when nobody is to be told. How many it
-/// dropped.
-pub(crate) async fn sweep(
+/// At most `limit` events that were sent longer ago than `kept`; or, of unsent ones, written longer ago.
+pub(crate) async fn old(
     connection: &impl ConnectionTrait,
     kept: Duration,
-    unsent_too: bool,
+    unsent: bool,
     limit: u64,
-) -> Result<u64, StorageError> {
+) -> Result<Vec<(Uuid, i64)>, StorageError> {
     let horizon = clock::now_plus_micros(-micros(kept));
-    let mut query = outbox::Entity::find()
+    let age = if unsent {
+        outbox::Column::SentAt.is_null().and(outbox::Column::At.into_expr().lte(horizon))
+    } else {
+        outbox::Column::SentAt.into_expr().lte(horizon)
+    };
+    let events = outbox::Entity::find()
         .select_only()
         .column(outbox::Column::OrderId)
         .column(outbox::Column::Version)
-        .filter(outbox::Column::At.into_expr().lte(horizon))
-        .limit(limit);
-    if !unsent_too {
-        query = query.filter(outbox::Column::SentAt.is_not_null());
-    }
-    let old: Vec<(Uuid, i64)> = query.into_tuple().all(connection).await?;
-    if old.is_empty() {
-        return Ok(0);
-    }
-    let these = old.iter().fold(Condition::any(), |any, (order_id, version)| {
+        .filter(age)
+        .limit(limit)
+        .into_tuple()
+        .all(connection)
+        .await?;
+    Ok(events)
+}
+
+/// Drops these events, and the deliveries of orders that have none left to send.
+pub(crate) async fn drop_events(connection: &impl ConnectionTrait, events: &[(Uuid, i64)]) -> Result<(), StorageError> {
+    let these = events.iter().fold(Condition::any(), |any, (order_id, version)| {
         any.add(outbox::Column::OrderId.eq(*order_id).and(outbox::Column::Version.eq(*version)))
     });
-    let dropped = outbox::Entity::delete_many().filter(these).exec(connection).await?;
-    if unsent_too {
-        let unsent = outbox::Entity::find().select_only().column(outbox::Column::OrderId).into_query();
-        delivery::Entity::delete_many()
-            .filter(delivery::Column::OrderId.is_in(old.into_iter().map(|(order_id, _)| order_id)))
-            .filter(delivery::Column::OrderId.not_in_subquery(unsent))
-            .exec(connection)
-            .await?;
-    }
-    Ok(dropped.rows_affected)
+    outbox::Entity::delete_many().filter(these).exec(connection).await?;
+    let orders: Vec<Uuid> = events.iter().map(|(order_id, _)| *order_id).collect();
+    let unsent = outbox::Entity::find()
+        .select_only()
+        .column(outbox::Column::OrderId)
+        .filter(outbox::Column::OrderId.is_in(orders.clone()))
+        .filter(outbox::Column::SentAt.is_null())
+        .into_query();
+    delivery::Entity::delete_many()
+        .filter(delivery::Column::OrderId.is_in(orders))
+        .filter(delivery::Column::OrderId.not_in_subquery(unsent))
+        .exec(connection)
+        .await?;
+    Ok(())
 }
 
 fn held(delivery: Delivery) -> Condition {

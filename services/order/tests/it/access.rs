@@ -38,8 +38,8 @@ async fn customers_list_their_own_and_staff_everybodys() {
     let (hers, his) = (shop.reserved(&ada, &[(&tea, 1)]).await.id, shop.reserved(&bob, &[(&tea, 1)]).await.id);
     let (ada_id, bob_id) = (ada.id.to_string(), bob.id.to_string());
 
-    assert_eq!(list(&shop, &ada, "").await, [hers.clone()]);
-    assert_eq!(list(&shop, &ada, &ada_id).await, [hers.clone()]);
+    assert_eq!(list(&shop, &ada, "").await, [hers.as_str()]);
+    assert_eq!(list(&shop, &ada, &ada_id).await, [hers.as_str()]);
     assert!(list(&shop, &ada, &bob_id).await.is_empty());
     assert_eq!(list(&shop, &shop.staff, "").await, [his.clone(), hers], "newest first");
     assert_eq!(list(&shop, &shop.staff, &bob_id).await, [his]);
@@ -57,8 +57,8 @@ async fn what_is_staffs_is_not_the_owners() {
     let payment =
         proto::RecordPaymentRequest { order_id: id(), reference: "bank-1".to_owned(), amount: Some(usd(499)) };
     assert_eq!(reason(answer(orders.record_payment(ada.says(payment)).await)), Reason::Forbidden);
-    let ship = proto::ShipOrderRequest { order_id: id() };
-    assert_eq!(reason(answer(orders.ship_order(ada.says(ship)).await)), Reason::Forbidden);
+    let sending = proto::ShipOrderRequest { order_id: id() };
+    assert_eq!(reason(answer(orders.ship_order(ada.says(sending)).await)), Reason::Forbidden);
     let deliver = proto::DeliverOrderRequest { order_id: id() };
     assert_eq!(reason(answer(orders.deliver_order(ada.says(deliver)).await)), Reason::Forbidden);
     let refund = proto::RefundOrderRequest { order_id: id(), ..Default::default() };

@@ -6,16 +6,19 @@ use shop_order::audit::{Finding, Findings};
 use crate::harness::{Shop, usd};
 
 /// Runs SQL on the database of a shop whose order service is stopped; how many rows it changed.
-async fn run(shop: &Shop, sql: &str) -> u64 {
+pub(crate) async fn run(shop: &Shop, sql: &str) -> u64 {
     let connection = Database::connect(format!("sqlite:{}", shop.order_file().display())).await.unwrap();
     let done = connection.execute_unprepared(sql).await.unwrap();
     connection.close().await.unwrap();
     done.rows_affected()
 }
 
+/// One list of the findings.
+type Kind = fn(&Findings) -> &Vec<Finding>;
+
 #[tokio::test]
 async fn every_kind_of_damage_is_found() {
-    let kinds: [(&str, fn(&Findings) -> &Vec<Finding>); 10] = [
+    let kinds: [(&str, Kind); 10] = [
         ("DELETE FROM payments", |findings| &findings.payments),
         ("UPDATE payments SET amount = amount + 1", |findings| &findings.payments),
         ("DELETE FROM refund_dues", |findings| &findings.payments),

@@ -9,9 +9,12 @@
 
 mod access;
 mod audit;
+mod calls;
 mod cancel;
 mod create;
 mod expiry;
+#[cfg(feature = "failpoints")]
+mod failpoints;
 mod harness;
 mod listing;
 mod outage;

@@ -1,7 +1,7 @@
 //! Events to a sink.
 
 use std::{
-    collections::HashMap,
+    collections::HashSet,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -23,10 +23,10 @@ use crate::harness::{EVENT_SECRET, Shop, Wishes, until, usd};
 
 /// What the sink got, and how often it will refuse.
 #[derive(Clone, Default)]
-struct Sink {
+pub(crate) struct Sink {
     taken: Arc<Mutex<Vec<Value>>>,
     refused: Arc<AtomicUsize>,
-    to_refuse: Arc<AtomicUsize>,
+    pub(crate) to_refuse: Arc<AtomicUsize>,
 }
 
 async fn take(State(sink): State<Sink>, headers: HeaderMap, body: Bytes) -> StatusCode {
@@ -49,7 +49,7 @@ fn is_signed(header: &str, body: &[u8]) -> bool {
 }
 
 impl Sink {
-    async fn start() -> (Self, String) {
+    pub(crate) async fn start() -> (Self, String) {
         let sink = Self::default();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/events", listener.local_addr().unwrap());
@@ -60,10 +60,10 @@ impl Sink {
 
     /// The types of an order's events as they came, repeats left out.
     fn of(&self, id: &str) -> Vec<String> {
-        let mut seen = HashMap::new();
+        let mut seen = HashSet::new();
         let taken = self.taken.lock().unwrap();
         let of_order = taken.iter().filter(|event| event["subject"] == id);
-        let first = of_order.filter(|event| seen.insert(event["id"].to_string(), ()).is_none());
+        let first = of_order.filter(|event| seen.insert(event["id"].to_string()));
         first.map(|event| event["type"].as_str().unwrap().to_owned()).collect()
     }
 
@@ -153,7 +153,7 @@ async fn a_sink_needs_a_url_and_a_secret() {
     for (sink, secret, complaint) in [
         ("http://127.0.0.1:1/", None, "--event-secret"),
         ("ftp://127.0.0.1/", Some(EVENT_SECRET), "http://"),
-        ("nowhere", Some(EVENT_SECRET), "not a URL"),
+        ("nowhere", Some(EVENT_SECRET), "expected a URL"),
     ] {
         let mut options = options.clone();
         options.event_sink = Some(sink.to_owned());

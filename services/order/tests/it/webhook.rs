@@ -34,7 +34,7 @@ async fn send(shop: &Shop, body: &[u8], signature: String) -> Result<bool, Refus
 }
 
 /// Sends a notice as the provider does; whether it was known.
-async fn notify(shop: &Shop, notice: &Value) -> Result<bool, Refusal> {
+pub(crate) async fn notify(shop: &Shop, notice: &Value) -> Result<bool, Refusal> {
     let body = notice.to_string().into_bytes();
     let signature = signature(Instant::now(), WEBHOOK_SECRET, &body);
     send(shop, &body, signature).await
@@ -116,5 +116,5 @@ async fn what_can_not_be_read_is_told() {
     let wrong = notice(" ", "7", "\u{0}", -1, "usd").to_string();
     let expected = ["/id", "/order_id", "/reference", "/amount/currency", "/amount/amount"];
     assert_eq!(pointers(&signed(wrong.as_bytes()).await), expected);
-    assert_eq!(signed(&[b' '; 64 * 1024 + 1]).await.reason, Reason::BodyTooLarge);
+    assert_eq!(signed(&vec![b' '; 64 * 1024 + 1]).await.reason, Reason::BodyTooLarge);
 }

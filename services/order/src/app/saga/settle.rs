@@ -41,31 +41,33 @@ pub(super) async fn settle(
     if saga.epoch != lease.epoch || saga.step != Some(lease.step) {
         return Ok(Settled::LeaseLost);
     }
-    let order = orders::find(transaction, lease.order_id, None).await?.ok_or(Error::Missing("order"))?;
+    let status = orders::status(transaction, lease.order_id).await?.ok_or(Error::Missing("order"))?;
     let now = clock::read(transaction).await?;
 
-    let outcome = in_the_light_of(&order, saga.cancel.as_ref(), answer.outcome);
+    let outcome = in_the_light_of(status, saga.cancel.as_ref(), answer.outcome);
     let row = plan(lease.step, outcome).ok_or(Error::Unplanned { step: lease.step, outcome })?;
-    let moved = match row.effect {
-        Effect::None => None,
-        Effect::Reserve => Some(reserve(transaction, order, answer.items, now, payment_timeout).await?),
-        Effect::Reject(reason) => Some(reject(transaction, order, answer.items, reason, now).await?),
-        Effect::CancelAsAsked => {
-            let asked = saga.cancel.ok_or(Error::Missing("request to cancel"))?;
-            Some(cancel_as_asked(transaction, order, asked, now).await?)
-        }
-        Effect::CancelForWantOfStock => Some(cancel_for_want_of_stock(transaction, order, now).await?),
+    let order = if row.effect == Effect::None {
+        None
+    } else {
+        let order = orders::find(transaction, lease.order_id, None).await?.ok_or(Error::Missing("order"))?;
+        Some(Box::new(match row.effect {
+            Effect::None => order,
+            Effect::Reserve => reserve(transaction, order, answer.items, now, payment_timeout).await?,
+            Effect::Reject(reason) => reject(transaction, order, answer.items, reason, now).await?,
+            Effect::CancelAsAsked => cancel_as_asked(transaction, order, saga.cancel, now).await?,
+            Effect::CancelForWantOfStock => cancel_for_want_of_stock(transaction, order, now).await?,
+        }))
     };
     match sagas::advance(transaction, lease, row.next, holder, now).await? {
-        Some(next) => Ok(Settled::Done { order: moved.map(Box::new), outcome, next }),
+        Some(next) => Ok(Settled::Done { order, outcome, next }),
         // Undone: the lease went between the look and the write.
         None => Err(Error::Raced),
     }
 }
 
 /// What an outcome is worth, given what happened to the order while the call was made.
-fn in_the_light_of(order: &Order, cancel: Option<&CancelRequest>, outcome: Outcome) -> Outcome {
-    match (outcome, order.status) {
+fn in_the_light_of(status: Status, cancel: Option<&CancelRequest>, outcome: Outcome) -> Outcome {
+    match (outcome, status) {
         (_, Status::Pending) if cancel.is_some() => Outcome::CancelRequested,
         (Outcome::GoodsCommitted, Status::Cancelled) => Outcome::CommittedForNothing,
         (Outcome::ReservationLapsed, Status::Cancelled) => Outcome::LapsedForNothing,
@@ -110,9 +112,10 @@ async fn reject(
 async fn cancel_as_asked(
     transaction: &DatabaseTransaction,
     order: Order,
-    asked: CancelRequest,
+    asked: Option<CancelRequest>,
     now: Instant,
 ) -> Result<Order, Error> {
+    let asked = asked.ok_or(Error::Missing("request to cancel"))?;
     let revision = Revision {
         change: Change::Moved(Event::Cancel),
         actor: Actor::User(asked.by),
@@ -155,4 +158,56 @@ pub(in crate::app) async fn owe(
 
 fn by_the_saga(event: Event, reason: Option<Reason>, at: Instant) -> Revision {
     Revision { change: Change::Moved(event), actor: Actor::Order, reason, note: None, at }
+}
+
+#[cfg(test)]
+mod tests {
+    use shop_types::Uuid;
+
+    use super::*;
+    use crate::domain::Step;
+
+    /// A step, what it can come to, and how the order may stand by then.
+    type Case<'c> = (Step, &'c [Outcome], &'c [(Status, Option<&'c CancelRequest>)]);
+
+    /// Whatever a step comes to, and whatever happens to the order meanwhile, the plan has a row for it.
+    #[test]
+    fn every_outcome_in_the_light_of_every_state_is_planned() {
+        let asked = CancelRequest { by: Uuid::nil(), reason: Reason::CancelledByCustomer, note: None };
+        let pending = [(Status::Pending, None), (Status::Pending, Some(&asked))];
+        let paid = [Status::Paid, Status::Cancelled].map(|status| (status, None));
+        let over =
+            [Status::Rejected, Status::Cancelled, Status::Expired, Status::Refunded].map(|status| (status, None));
+        let cases: [Case<'_>; 5] = [
+            (Step::ValidateUser, &[Outcome::UserGood, Outcome::UserRefused], &pending),
+            (
+                Step::Reserve,
+                &[
+                    Outcome::StockHeld,
+                    Outcome::TotalTooLarge,
+                    Outcome::OutOfStock,
+                    Outcome::NotOrderable,
+                    Outcome::ReservationLapsed,
+                ],
+                &pending,
+            ),
+            (Step::Commit, &[Outcome::GoodsCommitted, Outcome::ReservationLapsed], &paid),
+            (Step::Release, &[Outcome::StockReleased, Outcome::FoundCommitted], &over),
+            (Step::Return, &[Outcome::GoodsReturned, Outcome::FoundUncommitted], &over),
+        ];
+        for (step, outcomes, states) in cases {
+            for &outcome in outcomes {
+                for &(status, cancel) in states {
+                    let seen = in_the_light_of(status, cancel, outcome);
+                    let row = plan(step, seen).unwrap_or_else(|| panic!("{step} × {outcome:?} × {status}"));
+                    if cancel.is_some() {
+                        assert_eq!(row.effect, Effect::CancelAsAsked, "a request to cancel outweighs {outcome:?}");
+                    }
+                    if status == Status::Cancelled {
+                        assert_eq!(row.effect, Effect::None, "{step} × {outcome:?} moves what is over");
+                    }
+                }
+            }
+        }
+    }
 }
