@@ -77,8 +77,7 @@ impl Unanswered {
 
     /// For an error after the response began: whatever it says, the server acted.
     pub(crate) fn within_response(error: hyper::Error) -> Self {
-        // What the caller's own body did is not the connection's fault.
-        let on_stream = error.is_user() || http2_error(&error).is_some_and(h2::Error::is_reset);
+        let on_stream = http2_error(&error).is_some_and(h2::Error::is_reset);
         if on_stream { Self::Reset(error) } else { Self::Broken(error) }
     }
 }
