@@ -7,7 +7,7 @@ use shop_auth::{Role, UserCaller, UserTokenSigner, keys};
 use shop_discovery::{Pool, PoolOptions, StaticResolver, Target};
 use shop_order::{Options, audit};
 use shop_proto::{
-    order::order_service_client::OrderServiceClient,
+    order::{self as proto, order_service_client::OrderServiceClient},
     product::{
         AdjustInventoryRequest, CreateProductRequest, GetInventoryRequest, product_service_client::ProductServiceClient,
     },
