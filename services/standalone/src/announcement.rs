@@ -2,10 +2,11 @@
 
 use std::io::{self, Write as _};
 
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use shop_server::Addresses;
 
-use crate::{cli::Output, up::FirstAdmin};
+use crate::cli::Output;
 
 /// Where everything is.
 pub(crate) struct Ready {
@@ -14,8 +15,8 @@ pub(crate) struct Ready {
     pub(crate) order: Addresses,
     pub(crate) gateway: Addresses,
     pub(crate) admin_email: String,
-    /// Set when the admin was made by this start.
-    pub(crate) first_admin: Option<FirstAdmin>,
+    /// The first admin's password, if it was generated and nobody has seen it yet.
+    pub(crate) admin_password: Option<SecretString>,
     pub(crate) data_dir: String,
 }
 
@@ -26,7 +27,7 @@ struct Line<'a> {
     admin: AdminUrls,
     grpc: GrpcAddresses,
     admin_email: &'a str,
-    /// Only when it was generated just now: it is never printed again.
+    /// Only once: it is never printed again.
     #[serde(skip_serializing_if = "Option::is_none")]
     admin_password: Option<&'a str>,
 }
@@ -61,7 +62,7 @@ impl Ready {
     }
 
     fn generated_password(&self) -> Option<&str> {
-        self.first_admin.as_ref().and_then(FirstAdmin::generated_password)
+        self.admin_password.as_ref().map(SecretString::expose_secret)
     }
 
     fn line(&self) -> Line<'_> {
@@ -87,11 +88,9 @@ impl Ready {
 
     fn text(&self) -> String {
         let gateway = format!("http://{}", self.gateway.serve);
-        let password = match (&self.first_admin, self.generated_password()) {
-            (Some(_), Some(password)) => format!("  password {password}   (shown only now)"),
-            (Some(_), None) => "  (made with the password you gave)".to_owned(),
-            (None, _) => String::new(),
-        };
+        let password = self
+            .generated_password()
+            .map_or_else(String::new, |password| format!("  password {password}   (shown only now)"));
         format!(
             "The shop is open.\n\n\
              \x20 API       {gateway}/api/v1\n\

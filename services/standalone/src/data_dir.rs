@@ -15,8 +15,8 @@ use shop_types::Instant;
 
 /// Whoever signs tokens.
 const ISSUERS: [&str; 4] = [shop_user::NAME, shop_product::NAME, shop_order::NAME, shop_gateway::NAME];
-/// 256 bits, beyond guessing.
-const SECRET_BYTES: usize = 32;
+/// 128 bits, beyond guessing, in a form that a person can copy.
+const SECRET_BYTES: usize = 16;
 
 /// A data folder that is there and can be used.
 pub(crate) struct DataDir {
@@ -58,17 +58,36 @@ impl DataDir {
 
     /// A secret of that name, made at first use.
     pub(crate) fn secret(&self, name: &str) -> anyhow::Result<SecretString> {
-        let path = self.secrets_dir().join(name);
-        let failed = || format!("can't keep the secret {}", path.display());
-        match fs::read_to_string(&path) {
-            Ok(text) if !text.trim().is_empty() => return Ok(SecretString::from(text.trim().to_owned())),
-            Ok(_empty) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error).with_context(failed),
+        if let Some(kept) = self.kept_secret(name)? {
+            return Ok(kept);
         }
-        let secret = random_hex(SECRET_BYTES)?;
-        write_private(&path, &secret).with_context(failed)?;
+        let mut random = [0; SECRET_BYTES];
+        getrandom::fill(&mut random).context("the operating system gives no randomness")?;
+        let secret = hex::encode(random);
+        let path = self.secrets_dir().join(name);
+        write_private(&path, &secret).with_context(|| format!("can't keep the secret {}", path.display()))?;
         Ok(SecretString::from(secret))
+    }
+
+    /// The secret of that name, if there is one.
+    pub(crate) fn kept_secret(&self, name: &str) -> anyhow::Result<Option<SecretString>> {
+        let path = self.secrets_dir().join(name);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text.trim()).filter(|text| !text.is_empty()).map(SecretString::from)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("can't read the secret {}", path.display())),
+        }
+    }
+
+    /// Removes the secret of that name.
+    pub(crate) fn forget_secret(&self, name: &str) -> anyhow::Result<()> {
+        let path = self.secrets_dir().join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("can't remove the secret {}", path.display()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The next step of every issuer's key rotation.
@@ -89,13 +108,6 @@ impl DataDir {
     fn secrets_dir(&self) -> PathBuf {
         self.path.join("secrets")
     }
-}
-
-/// As many random bytes from the operating system, in hexadecimal.
-pub(crate) fn random_hex(bytes: usize) -> anyhow::Result<String> {
-    let mut random = vec![0; bytes];
-    getrandom::fill(&mut random).context("the operating system gives no randomness")?;
-    Ok(hex::encode(random))
 }
 
 /// Whole or not at all: written beside its place, flushed, then moved there.

@@ -4,39 +4,29 @@
 use std::{
     io::{self, Write as _},
     net::SocketAddr,
+    path::Path,
 };
 
-use anyhow::Context as _;
-use secrecy::{ExposeSecret as _, SecretString};
+use anyhow::{Context as _, bail};
+use futures::future;
+use secrecy::SecretString;
 use shop_discovery::Address;
-use shop_server::{Running, ServerOptions, Shutdown};
+use shop_server::{Addresses, Running, ServerError, ServerOptions, Shutdown};
 use shop_storage::Database;
+use tokio::task::JoinHandle;
 
 use crate::{
     announcement::Ready,
     cli::{Output, UpOptions},
-    data_dir::{DataDir, random_hex},
+    data_dir::DataDir,
     demo,
 };
 
 const USER_PORT: u16 = 5001;
 const ORDER_PORT: u16 = 5002;
 const PRODUCT_PORT: u16 = 5003;
-/// 64 bits in hexadecimal: 16 characters, beyond guessing at the rate a login allows.
-const PASSWORD_BYTES: usize = 8;
-
-/// The admin that this start made.
-pub(crate) struct FirstAdmin {
-    password: SecretString,
-    generated: bool,
-}
-
-impl FirstAdmin {
-    /// The password, if nobody has it yet.
-    pub(crate) fn generated_password(&self) -> Option<&str> {
-        self.generated.then(|| self.password.expose_secret())
-    }
-}
+/// The secret that a generated admin password is until somebody has seen it.
+const UNSEEN_PASSWORD: &str = "first-admin-password";
 
 /// Runs the shop until `shutdown` begins.
 pub(crate) async fn up(options: UpOptions, shutdown: Shutdown) -> anyhow::Result<()> {
@@ -44,17 +34,30 @@ pub(crate) async fn up(options: UpOptions, shutdown: Shutdown) -> anyhow::Result
     let data = DataDir::create(&options.data_dir.data_dir)?;
     progress.say("Migrating the databases")?;
     migrate(&data).await?;
-    let first_admin = first_admin(&options, &data).await?;
+    first_admin(&options, &data).await?;
     if !options.no_demo {
         progress.say("Filling the demo catalogue")?;
         seed(&options, &data).await?;
     }
     progress.say("Starting user, product, order and gateway")?;
-    let services = start(&options, &data).await?;
-    services.ready(options.admin_email, first_admin, &options.data_dir.data_dir).print(options.output)?;
-    shutdown.leaving().await;
+    let mut services = tokio::select! {
+        services = start(&options, &data) => services?,
+        // Nothing was served yet, and what was written is durable.
+        () = shutdown.leaving() => return Ok(()),
+    };
+    let password = data.kept_secret(UNSEEN_PASSWORD)?;
+    services.ready(options.admin_email, password, &options.data_dir.data_dir).print(options.output)?;
+    data.forget_secret(UNSEEN_PASSWORD)?;
+    let ended = tokio::select! {
+        () = shutdown.leaving() => None,
+        ended = services.any_ended() => Some(ended),
+    };
     progress.say("Closing: finishing what is in flight")?;
-    services.stop().await
+    let stopped = services.stop().await;
+    match ended {
+        Some(name) => bail!("{name} ended by itself; the log says why"),
+        None => stopped,
+    }
 }
 
 /// Tells a person what takes a moment. Programs get one line at the end instead.
@@ -74,20 +77,20 @@ async fn migrate(data: &DataDir) -> anyhow::Result<()> {
     shop_order::migrate_up(&data.database(shop_order::NAME)).await.context("can't migrate order's database")
 }
 
-/// Makes the first admin, unless there is one already.
-async fn first_admin(options: &UpOptions, data: &DataDir) -> anyhow::Result<Option<FirstAdmin>> {
+/// Makes the first admin, unless there is one already. A generated password is kept in the data folder until a start got
+/// as far as to show it: it would be lost for ever if, say, a port were taken.
+async fn first_admin(options: &UpOptions, data: &DataDir) -> anyhow::Result<()> {
     let database = data.database(shop_user::NAME);
     if shop_user::has_admin(&database).await? {
-        return Ok(None);
+        return Ok(());
     }
-    let (password, generated) = match &options.admin_password {
-        Some(given) => (given.clone(), false),
-        None => (SecretString::from(random_hex(PASSWORD_BYTES)?), true),
+    let password = match &options.admin_password {
+        Some(given) => given.clone(),
+        None => data.secret(UNSEEN_PASSWORD)?,
     };
-    shop_user::create_admin(&database, &options.admin_email, &password)
-        .await
-        .context("can't make the first admin (--admin-email, --admin-password)")?;
-    Ok(Some(FirstAdmin { password, generated }))
+    let made = shop_user::create_admin(&database, &options.admin_email, &password).await;
+    made.context("can't make the first admin (--admin-email, --admin-password)")?;
+    Ok(())
 }
 
 async fn seed(options: &UpOptions, data: &DataDir) -> anyhow::Result<()> {
@@ -99,17 +102,26 @@ async fn seed(options: &UpOptions, data: &DataDir) -> anyhow::Result<()> {
 
 /// A server with the way to stop it alone.
 struct Service {
-    running: Running,
+    name: &'static str,
+    addresses: Addresses,
     shutdown: Shutdown,
+    task: JoinHandle<Result<(), ServerError>>,
 }
 
-/// The four, in the order they call each other.
-struct Services {
-    gateway: Service,
-    order: Service,
-    product: Service,
-    user: Service,
+impl Service {
+    fn new(name: &'static str, running: Running, shutdown: Shutdown) -> Self {
+        Self { name, addresses: running.addresses(), shutdown, task: tokio::spawn(running.join()) }
+    }
+
+    async fn stop(self) -> anyhow::Result<()> {
+        self.shutdown.begin();
+        self.task.await.with_context(|| format!("{} did not leave in order", self.name))??;
+        Ok(())
+    }
 }
+
+/// The four, callers before those they call.
+struct Services([Service; 4]);
 
 async fn start(options: &UpOptions, data: &DataDir) -> anyhow::Result<Services> {
     let cursor_secret = data.secret("cursor")?;
@@ -126,7 +138,8 @@ async fn start(options: &UpOptions, data: &DataDir) -> anyhow::Result<Services> 
         cursor_secret: cursor_secret.clone(),
         access_token_ttl: options.access_token_ttl,
     };
-    let user = Service { running: shop_user::start(user, &shutdown).await.context("can't start user")?, shutdown };
+    let running = shop_user::start(user, &shutdown).await.context("can't start user")?;
+    let user = Service::new(shop_user::NAME, running, shutdown);
     let user_address = vec![address(&user)];
 
     let shutdown = Shutdown::new();
@@ -140,7 +153,7 @@ async fn start(options: &UpOptions, data: &DataDir) -> anyhow::Result<Services> 
         lapse_interval: shop_product::LAPSE_INTERVAL,
     };
     let running = shop_product::start(product, &shutdown).await.context("can't start product")?;
-    let product = Service { running, shutdown };
+    let product = Service::new(shop_product::NAME, running, shutdown);
     let product_address = vec![address(&product)];
 
     let shutdown = Shutdown::new();
@@ -157,7 +170,8 @@ async fn start(options: &UpOptions, data: &DataDir) -> anyhow::Result<Services> 
         event_sink: options.event_sink.clone(),
         event_secret: Some(given_or_kept(options.event_secret.as_ref(), data, "events")?),
     };
-    let order = Service { running: shop_order::start(order, &shutdown).await.context("can't start order")?, shutdown };
+    let running = shop_order::start(order, &shutdown).await.context("can't start order")?;
+    let order = Service::new(shop_order::NAME, running, shutdown);
 
     let shutdown = Shutdown::new();
     let gateway = shop_gateway::Options {
@@ -171,36 +185,46 @@ async fn start(options: &UpOptions, data: &DataDir) -> anyhow::Result<Services> 
     };
     let running = shop_gateway::start(gateway, &shutdown).await.context("can't start the gateway")?;
     running.readiness().ready().await;
-    let gateway = Service { running, shutdown };
-    Ok(Services { gateway, order, product, user })
+    let gateway = Service::new(shop_gateway::NAME, running, shutdown);
+    Ok(Services([gateway, order, product, user]))
 }
 
 impl Services {
-    fn ready(&self, admin_email: String, first_admin: Option<FirstAdmin>, data_dir: &std::path::Path) -> Ready {
+    fn ready(&self, admin_email: String, admin_password: Option<SecretString>, data_dir: &Path) -> Ready {
+        let Self([gateway, order, product, user]) = self;
         Ready {
-            user: self.user.running.addresses(),
-            product: self.product.running.addresses(),
-            order: self.order.running.addresses(),
-            gateway: self.gateway.running.addresses(),
+            user: user.addresses,
+            product: product.addresses,
+            order: order.addresses,
+            gateway: gateway.addresses,
             admin_email,
-            first_admin,
+            admin_password,
             data_dir: data_dir.display().to_string(),
         }
     }
 
-    /// Callers leave before those they call.
+    /// Resolves with the name of a server that is no longer there, which none should ever be.
+    async fn any_ended(&mut self) -> &'static str {
+        let names = self.0.each_ref().map(|service| service.name);
+        let (_, index, _) = future::select_all(self.0.iter_mut().map(|service| &mut service.task)).await;
+        names[index]
+    }
+
+    /// Stops all of them, whatever becomes of one.
     async fn stop(self) -> anyhow::Result<()> {
-        for service in [self.gateway, self.order, self.product, self.user] {
-            service.shutdown.begin();
-            service.running.join().await?;
+        let mut stopped = Ok(());
+        for service in self.0 {
+            if !service.task.is_finished() {
+                stopped = stopped.and(service.stop().await);
+            }
         }
-        Ok(())
+        stopped
     }
 }
 
 /// Where the others in this process reach a service: an unspecified address listens on loopback too.
 fn address(service: &Service) -> Address {
-    let serve = service.running.addresses().serve;
+    let serve = service.addresses.serve;
     let ip = match serve.ip() {
         ip if !ip.is_unspecified() => ip,
         std::net::IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),

@@ -106,9 +106,11 @@ async fn a_service_token_is_good_for_one_callee() {
 /// What the rule says the access layer answers: nothing when it lets the call pass.
 fn expected(rule: Rule, who: &Who) -> Option<Reason> {
     match (rule, who) {
-        (Rule::Public, _) | (Rule::Authenticated | Rule::Owner, Who::User { .. }) => None,
+        (Rule::Public, _)
+        | (Rule::Authenticated | Rule::Owner, Who::User { .. })
+        | (Rule::Staff, Who::User { staff: true, .. })
+        | (Rule::Admin, Who::User { admin: true, .. }) => None,
         (_, Who::Anonymous) => Some(Reason::Unauthenticated),
-        (Rule::Staff, Who::User { staff: true, .. }) | (Rule::Admin, Who::User { admin: true, .. }) => None,
         (Rule::Service(names), Who::Service(name)) if names.contains(name) => None,
         _ => Some(Reason::Forbidden),
     }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::shop::{ADMIN_EMAIL, ADMIN_PASSWORD, Shop};
 
 /// How long a client goes on retrying what the API told it to retry.
-const RETRY_BOUND: Duration = Duration::from_secs(120);
+const RETRY_BOUND: Duration = Duration::from_mins(4);
 pub(crate) const PASSWORD: &str = "a password nobody would guess";
 
 /// An answer, read whole.

@@ -99,7 +99,7 @@ async fn killed_while_forgetting(mut shop: Shop, failpoint: &str, armed: &[(&str
     other.order("old", &order_of(Uuid::now_v7(), 1)).await.problem(409, "PRODUCT_NOT_ORDERABLE");
     shop.kill().await;
     let database = open(&shop.data_dir().join("order.db")).await;
-    let two_days = Duration::from_secs(2 * 24 * 60 * 60).as_micros();
+    let two_days = Duration::from_hours(48).as_micros();
     for table in ["idempotency_keys", "orders"] {
         let aged = format!("UPDATE {table} SET created_at = created_at - {two_days}");
         database.execute_unprepared(&aged).await.unwrap();

@@ -133,9 +133,9 @@ async fn no_forged_token_is_taken() {
         ("far too long", "x".repeat(6_000)),
     ];
     for (what, token) in forged {
-        let forger = customer.with_token(token);
+        let attacker = customer.with_token(token);
         for path in ["/users/me", "/orders", "/products"] {
-            let answer = forger.get(path).await;
+            let answer = attacker.get(path).await;
             assert_eq!(answer.status.as_u16(), 401, "{what} on {path}: {:#}", answer.body);
             answer.problem(401, "INVALID_TOKEN");
             assert!(answer.header("www-authenticate").is_some_and(|value| value.starts_with("Bearer")), "{what}");

@@ -43,7 +43,6 @@ impl Case {
     }
 }
 
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn cases(product: Uuid) -> Vec<Case> {
     let order = |body: &str| {
         let body = body.replace("PRODUCT", &product.to_string());

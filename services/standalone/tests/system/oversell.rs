@@ -90,7 +90,7 @@ async fn crowd(shop: &Shop) -> (Uuid, Vec<Client>) {
                 let user_id = anonymous.register(&format!("customer-{n}@crowd.test")).await.id();
                 // Signed as a login would: a thousand logins would only test the password hash again.
                 let user = UserCaller { user_id, session_id: Uuid::now_v7(), role: Role::Customer, epoch: 0 };
-                anonymous.with_token(signer.sign(&user, Duration::from_secs(3600)).unwrap())
+                anonymous.with_token(signer.sign(&user, Duration::from_hours(1)).unwrap())
             }
         })
         .buffer_unordered(REGISTERING)

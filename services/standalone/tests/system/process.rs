@@ -60,6 +60,35 @@ async fn a_taken_port_is_one_clear_line() {
 }
 
 #[tokio::test]
+async fn a_generated_password_is_shown_by_the_first_start_that_gets_so_far() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = taken.local_addr().unwrap().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let (code, _) = refused(&["up", "--listen", &listen, "--data-dir", data, "--no-demo"]).await;
+    assert_eq!(code, Some(1));
+    let ready =
+        first_line(&["up", "--listen", "127.0.0.1:0", "--output", "json", "--no-demo", "--data-dir", data]).await;
+    assert!(ready["admin_password"].is_string(), "{ready:#}");
+    let ready =
+        first_line(&["up", "--listen", "127.0.0.1:0", "--output", "json", "--no-demo", "--data-dir", data]).await;
+    assert!(ready.get("admin_password").is_none(), "{ready:#}");
+}
+
+/// The line that a `shop up` prints once ready; the process is asked to leave then.
+async fn first_line(arguments: &[&str]) -> serde_json::Value {
+    let mut process = shop::shop().args(arguments).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut stdout = tokio::io::BufReader::new(process.stdout.take().unwrap());
+    let mut line = String::new();
+    let read = tokio::io::AsyncBufReadExt::read_line(&mut stdout, &mut line);
+    tokio::time::timeout(REFUSAL_BOUND, read).await.unwrap().unwrap();
+    let pid = rustix::process::Pid::from_raw(i32::try_from(process.id().unwrap()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, Signal::TERM).unwrap();
+    assert!(process.wait().await.unwrap().success());
+    serde_json::from_str(&line).unwrap()
+}
+
+#[tokio::test]
 async fn an_unusable_data_folder_is_one_clear_line() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a-file");
