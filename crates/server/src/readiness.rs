@@ -55,19 +55,19 @@ impl Readiness {
         self.state.borrow().is_ready()
     }
 
-    /// Resolves once ready.
+    /// Resolves once ready, or once leaving: what is asked to leave before it was ready never will be.
     pub async fn ready(&self) {
-        self.becomes(true).await;
+        self.wait_for(|state| state.leaving || state.is_ready()).await;
     }
 
-    async fn becomes(&self, ready: bool) {
+    async fn wait_for(&self, condition: impl FnMut(&State) -> bool) {
         // It can't fail: the sender lives as long as `self`.
-        let _ = self.state.subscribe().wait_for(|state| state.is_ready() == ready).await;
+        let _ = self.state.subscribe().wait_for(condition).await;
     }
 
     /// Resolves once readiness is no longer `last`, with what it is then.
     pub(crate) async fn changed_from(&self, last: bool) -> bool {
-        self.becomes(!last).await;
+        self.wait_for(|state| state.is_ready() != last).await;
         !last
     }
 

@@ -5,8 +5,9 @@ use std::{net::SocketAddr, time::Duration};
 use futures::StreamExt as _;
 use http::StatusCode;
 use http_body_util::BodyExt as _;
-use shop_server::{GrpcServer, ServerError, ServerOptions};
+use shop_server::{GrpcServer, ServerError, ServerOptions, Shutdown};
 use tokio::net::TcpStream;
+use tonic::service::Routes;
 use tower_service::Service as _;
 
 use crate::{
@@ -88,6 +89,22 @@ async fn a_stream_that_ends_with_the_drain_says_unavailable() {
     let collected = soon("the stream's end", response.into_body().collect()).await.unwrap();
     let status = tonic::Status::from_header_map(collected.trailers().unwrap()).unwrap();
     assert_eq!(status.code(), tonic::Code::Unavailable);
+}
+
+#[tokio::test]
+async fn a_start_that_is_asked_to_leave_ends() {
+    let server = GrpcServer::bind(NAME, FREE_PORT, &options()).await.unwrap();
+    let _closed = server.readiness().gate("upstreams");
+    let shutdown = Shutdown::new();
+    let running = server.start(Routes::default(), tower_layer::Identity::new(), &shutdown);
+    let start = tokio::spawn({
+        let readiness = running.readiness().clone();
+        async move { readiness.ready().await }
+    });
+    shutdown.begin();
+    soon("the start's end", start).await.unwrap();
+    assert!(!running.readiness().is_ready());
+    soon("the end", running.join()).await.unwrap();
 }
 
 #[tokio::test]
