@@ -58,13 +58,15 @@ fn usage_error(error: &clap::Error, command: &Command) -> UsageError {
         _ => {}
     }
     let named = named_arguments(error, command);
-    let mut message = headline(error);
+    let mut rendered = error.render().to_string();
+    // In the text as clap wrote it: once it is cut into lines, a value of several would not be found.
     if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue)
         && !value.is_empty()
         && named.iter().any(Arg::is_hide_env_values_set)
     {
-        message = message.replace(value.as_str(), "[hidden]");
+        rendered = rendered.replace(value.as_str(), "[hidden]");
     }
+    let mut message = headline(&rendered);
     let sources: Vec<String> = named.iter().filter_map(source).collect();
     if !sources.is_empty() {
         message = format!("{message} ({})", sources.join("; "));
@@ -73,9 +75,8 @@ fn usage_error(error: &clap::Error, command: &Command) -> UsageError {
 }
 
 /// clap's own words without its usage block, as one line.
-fn headline(error: &clap::Error) -> String {
-    let rendered = error.render().to_string();
-    let text = rendered.strip_prefix("error: ").unwrap_or(&rendered);
+fn headline(rendered: &str) -> String {
+    let text = rendered.strip_prefix("error: ").unwrap_or(rendered);
     let lines =
         text.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
     lines.map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")

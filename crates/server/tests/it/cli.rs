@@ -50,9 +50,11 @@ fn a_bad_value_names_flag_and_variable() {
 
 #[test]
 fn a_secret_is_not_repeated() {
-    let line = refused(&["--secret", "hunter2"]).to_string();
-    assert!(!line.contains("hunter2"), "{line:?}");
-    assert!(line.contains("SHOP_TEST_SECRET") && line.contains("too short"), "{line:?}");
+    for secret in ["hunter2", "hunter2\n", "  hunter2\n\n  hunter3", "hunter2\r\nUsage: hunter3"] {
+        let line = refused(&["--secret", secret]).to_string();
+        assert!(!line.contains("hunter"), "{line:?}");
+        assert!(line.contains("SHOP_TEST_SECRET") && line.contains("too short"), "{line:?}");
+    }
 }
 
 #[test]
