@@ -71,7 +71,9 @@ impl Shutdown {
     }
 
     /// Runs a task in the background. It should end soon after [`Shutdown::token`] is cancelled; [`Shutdown::join`] waits
-    /// for it. A panic is logged and ends only the task. Within a request the task's log lines keep the trace id.
+    /// for it. A panic is logged, counted and ends only the task: what the others and the calls do stays of use, and a
+    /// process that turned unready would take all its replicas along, which run the same code. Within a request the task's
+    /// log lines keep the trace id.
     pub fn spawn<F>(&self, name: &'static str, task: F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -94,6 +96,11 @@ impl Shutdown {
                 let _registration = registration;
                 if std::panic::AssertUnwindSafe(task).catch_unwind().await.is_err() {
                     tracing::error!(task.name = name, "a background task panicked");
+                    let panics = opentelemetry::global::meter("shop")
+                        .u64_counter("shop.background_task.panics")
+                        .with_description("Background tasks that panicked; their work is not done until a restart")
+                        .build();
+                    panics.add(1, &[opentelemetry::KeyValue::new("task.name", name)]);
                 }
             }
             .instrument(span),

@@ -12,7 +12,8 @@ use shop_server::Shutdown;
 
 use crate::{
     PATIENCE,
-    service::{options, start},
+    client::get,
+    service::{answer, ask, options, start},
     soon,
 };
 
@@ -41,6 +42,29 @@ async fn without_a_server_tasks_are_told_at_once() {
     assert!(shutdown.is_begun());
     soon("the news", shutdown.leaving()).await;
     soon("the task's end", shutdown.join(PATIENCE)).await;
+}
+
+#[tokio::test]
+async fn a_panic_is_counted_and_calls_go_on() {
+    let server = start(options()).await;
+    server.shutdown.spawn("doomed", async { panic!("the test asked for it") });
+    let mut beat = tokio::time::interval(Duration::from_millis(5));
+    soon("the count", async {
+        loop {
+            let (_, body) = get(server.admin(), "/metrics").await.unwrap();
+            let counted = |line: &str| {
+                line.starts_with("shop_background_task_panics_total{")
+                    && line.contains(r#"task_name="doomed""#)
+                    && line.ends_with(" 1")
+            };
+            if body.lines().any(counted) {
+                break;
+            }
+            beat.tick().await;
+        }
+    })
+    .await;
+    assert_eq!(answer(&mut server.client().await, ask("after")).await.unwrap(), "after");
 }
 
 #[tokio::test]
