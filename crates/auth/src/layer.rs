@@ -44,9 +44,10 @@ impl AccessLayer {
             Some(token) => self.verifier.verify(token)?,
             None => Caller::Anonymous,
         };
-        if rule != Rule::Public {
-            self.verifier.permit(rule, &caller)?;
+        if rule == Rule::Public {
+            return Ok(self.verifier.for_everybody(caller));
         }
+        self.verifier.permit(rule, &caller)?;
         Ok(caller)
     }
 }
