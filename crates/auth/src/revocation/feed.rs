@@ -26,6 +26,9 @@ const POLL_TIMEOUT: Duration = Duration::from_secs(2);
 const POLL_INTERVAL: Duration = Duration::from_millis(1_500);
 /// A stream that never said anything is tried again after polling for this long.
 const STREAM_RETRY: Duration = Duration::from_secs(10);
+/// The wait before the stream after one that spoke and ended, before jitter takes up to half of it away: a server that
+/// ends every stream must not be asked for all there is without a pause.
+const STREAM_PAUSE: Duration = Duration::from_secs(1);
 /// How often an outage is mentioned in the log.
 const WARN_INTERVAL: Duration = Duration::from_secs(30);
 /// Revocations in one message, by contract; a message with as many may have more behind it.
@@ -99,9 +102,13 @@ where
                 error = &interrupted as &dyn std::error::Error,
                 "The revocation stream was interrupted; polling."
             );
-            // A stream that worked is worth trying again at once; one that never did would only delay the polls.
-            let retry_at = Instant::now() + if spoke { Duration::ZERO } else { STREAM_RETRY };
-            self.poll_until(retry_at).await;
+            // A stream that worked is worth trying again soon; one that never did would only delay the polls.
+            if spoke {
+                self.poll_until(Instant::now()).await;
+                sleep(jittered(STREAM_PAUSE)).await;
+            } else {
+                self.poll_until(Instant::now() + STREAM_RETRY).await;
+            }
         }
     }
 
@@ -130,13 +137,18 @@ where
         }
     }
 
-    /// Polls until `retry_at` has passed and at least one poll has succeeded.
+    /// Polls until `retry_at` has passed and at least one poll has succeeded. Whenever the server was away, from the
+    /// beginning: it may have come back with a restored database, whose positions were set back.
     async fn poll_until(&mut self, retry_at: Instant) {
+        let mut position = 0;
         loop {
-            match timeout(POLL_TIMEOUT, self.poll()).await.unwrap_or(Err(Interrupted::PollTimeout)) {
-                Ok(()) if Instant::now() >= retry_at => return,
-                Ok(()) => {}
-                Err(error) => self.warn(&error),
+            match timeout(POLL_TIMEOUT, self.poll(position)).await.unwrap_or(Err(Interrupted::PollTimeout)) {
+                Ok(_) if Instant::now() >= retry_at => return,
+                Ok(reached) => position = reached,
+                Err(error) => {
+                    position = 0;
+                    self.warn(&error);
+                }
             }
             sleep(jittered(POLL_INTERVAL)).await;
         }
@@ -151,20 +163,21 @@ where
         }
     }
 
-    async fn poll(&mut self) -> Result<(), Interrupted> {
-        let mut after_position = self.revocations.position();
+    /// Reads what was revoked after a position; the position reached.
+    async fn poll(&mut self, mut after_position: i64) -> Result<i64, Interrupted> {
         loop {
             let mut request = Request::new(ListRevocationsRequest { after_position });
             request.metadata_mut().insert("authorization", self.signer.bearer(USER_ISSUER)?);
             let page = self.client.list_revocations(request).await?.into_inner();
             self.revocations.apply(&page.revocations);
-            match page.revocations.last() {
-                Some(last) if page.more => after_position = last.position,
-                _ => break,
+            let Some(last) = page.revocations.last() else { break };
+            after_position = last.position;
+            if !page.more {
+                break;
             }
         }
         self.revocations.heard();
-        Ok(())
+        Ok(after_position)
     }
 }
 

@@ -36,7 +36,6 @@ pub struct Revocations {
 struct State {
     sessions: HashMap<Uuid, Instant>,
     users: HashMap<Uuid, Epoch>,
-    position: i64,
     freshness: Freshness,
     forgotten_at: Monotonic,
 }
@@ -68,13 +67,8 @@ impl Revocations {
     }
 
     fn with(freshness: Freshness) -> Self {
-        let state = State {
-            sessions: HashMap::new(),
-            users: HashMap::new(),
-            position: 0,
-            freshness,
-            forgotten_at: Monotonic::now(),
-        };
+        let state =
+            State { sessions: HashMap::new(), users: HashMap::new(), freshness, forgotten_at: Monotonic::now() };
         Self { state: Arc::new(RwLock::new(state)) }
     }
 
@@ -116,11 +110,6 @@ impl Revocations {
         Err(Refusal::new(Reason::Unavailable, detail).with_retry_after(Duration::from_secs(2)))
     }
 
-    /// The position of the last revocation that was applied; 0 before the first.
-    pub fn position(&self) -> i64 {
-        self.state.read().position
-    }
-
     /// Takes in what the feed said. An entry without a readable subject is skipped: a newer server may know more kinds.
     pub fn apply(&self, revocations: &[Revocation]) {
         let mut state = self.state.write();
@@ -147,7 +136,6 @@ impl Revocations {
 
 impl State {
     fn apply(&mut self, revocation: &Revocation) {
-        self.position = self.position.max(revocation.position);
         // Without a time it would never be forgotten; a token's longest life is a safe bound.
         let forget_after = revocation.forget_after.as_ref().map_or_else(
             || Instant::now().plus(crate::MAX_USER_TOKEN_TTL),
