@@ -9,7 +9,7 @@ DENY_VERSION := 0.20.2
 DENY := $(CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run release test lint buf-lint deny doc generate ci
+.PHONY: help setup run audit release test lint buf-lint deny doc generate ci
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -19,6 +19,9 @@ setup: ## Check for what the build needs, and install it on Debian (says what)
 
 run: setup ## A whole shop on http://127.0.0.1:8080, data in ./shop-data (arguments: make run ARGS="--no-demo")
 	@cargo run --quiet --package shop-standalone --bin shop -- up $(ARGS)
+
+audit: setup ## Check that all data of ./shop-data adds up, beside a running shop or after it
+	@cargo run --quiet --package shop-standalone --bin shop -- audit $(ARGS)
 
 release: setup ## The same binaries, optimised, in $$CARGO_TARGET_DIR/release
 	cargo build --release --workspace --bins

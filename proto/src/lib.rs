@@ -55,6 +55,9 @@ mod tests {
     #[test]
     fn the_committed_descriptor_set_is_the_present_one() {
         let committed = include_bytes!("../descriptor.binpb");
-        assert!(committed == super::DESCRIPTOR_SET, "proto/descriptor.binpb is stale: run `make generate` and commit it");
+        assert!(
+            committed == super::DESCRIPTOR_SET,
+            "proto/descriptor.binpb is stale: run `make generate` and commit it"
+        );
     }
 }

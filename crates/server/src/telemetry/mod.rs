@@ -38,7 +38,12 @@ pub struct TelemetryOptions {
 
 impl Default for TelemetryOptions {
     fn default() -> Self {
-        Self { log_level: DEFAULT_LOG_LEVEL.to_owned(), log_format: LogFormat::Text, otlp_endpoint: None, trace_sample_ratio: 0.1 }
+        Self {
+            log_level: DEFAULT_LOG_LEVEL.to_owned(),
+            log_format: LogFormat::Text,
+            otlp_endpoint: None,
+            trace_sample_ratio: 0.1,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod malformed;
 mod oversell;
 mod payment_race;
 mod process;
+mod readme;
 mod shop;
 mod sink;
 mod tour;

@@ -52,6 +52,11 @@ impl Shop {
         Self::start_with(&[]).await
     }
 
+    /// Starts with the demo catalogue.
+    pub(crate) async fn start_with_demo() -> Self {
+        Self::start_with(&[("SHOP_NO_DEMO", "false")]).await
+    }
+
     /// Starts with environment variables beyond the usual.
     pub(crate) async fn start_with(environment: &[(&str, &str)]) -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
@@ -173,12 +178,13 @@ fn binary() -> PathBuf {
 
 fn spawn(folder: &Path, environment: &[(String, String)]) -> Child {
     shop()
-        .args(["up", "--listen", "127.0.0.1:0", "--no-demo", "--output", "json", "--data-dir"])
+        .args(["up", "--listen", "127.0.0.1:0", "--output", "json", "--data-dir"])
         .arg(folder)
         .args(["--admin-email", ADMIN_EMAIL])
         .env("SHOP_ADMIN_PASSWORD", ADMIN_PASSWORD)
         .env("SHOP_PAYMENT_WEBHOOK_SECRET", WEBHOOK_SECRET)
         .env("SHOP_ACCESS_TOKEN_TTL", "1h")
+        .env("SHOP_NO_DEMO", "true")
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdout(Stdio::piped())
         .stderr(std::fs::File::options().create(true).append(true).open(folder.join("stderr.log")).unwrap())
