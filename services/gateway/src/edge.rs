@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::FutureExt as _;
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, Version, header};
 use http_body::Body as _;
 use shop_proto::status::Reason;
 use shop_server::{
@@ -65,7 +65,8 @@ async fn admit(edge: &Edge, request: Request, next: Next) -> Result<Response, Pr
     }
 }
 
-/// Refuses URLs that are not text, since frameworks decode them each in their own lenient way, and oversized headers.
+/// Refuses URLs that are not text, since frameworks decode them each in their own lenient way, oversized headers, and what
+/// names no host or several (RFC 9112, section 3.2), since a proxy may have read the other one.
 fn readable(request: &Request) -> Result<(), Problem> {
     let uri = request.uri();
     for (part, name) in [(uri.path(), "path"), (uri.query().unwrap_or_default(), "query")] {
@@ -78,6 +79,10 @@ fn readable(request: &Request) -> Result<(), Problem> {
     if size > MAX_HEADER_BYTES {
         let detail = format!("The header fields may have at most {MAX_HEADER_BYTES} bytes in all.");
         return Err(Problem::new(Reason::HeadersTooLarge, detail));
+    }
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    if hosts > 1 || hosts == 0 && request.version() == Version::HTTP_11 {
+        return Err(Problem::malformed("Host", "must be given once"));
     }
     Ok(())
 }
@@ -178,7 +183,9 @@ mod tests {
             .route("/panics", routing::get(panics))
             .route("/works", routing::get(|| async { "fine" }))
             .layer(axum::middleware::from_fn_with_state(edge, guard));
-        let get = |path: &str| router.clone().oneshot(Request::get(path).body(Body::empty()).unwrap());
+        let get = |path: &str| {
+            router.clone().oneshot(Request::get(path).header("host", "shop.test").body(Body::empty()).unwrap())
+        };
         let response = get("/panics").await.unwrap();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         let body = response.into_body().collect().await.unwrap().to_bytes();

@@ -10,6 +10,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use shop_proto::status::Reason;
 
+use super::object::Objects;
 use crate::problem::Problem;
 
 /// The largest body that is read. The largest meaningful one, a product with all its attributes, is far below.
@@ -18,7 +19,7 @@ const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// A body that must be JSON and a `T`.
 pub(crate) struct JsonBody<T>(pub T);
 
-/// The body of an action: nothing at all, or a `T`.
+/// The body of an action: nothing at all, `null`, or a `T`.
 pub(crate) struct Action<T>(pub T);
 
 /// The body byte for byte, of any type.
@@ -44,7 +45,7 @@ impl<S: Sync, T: DeserializeOwned + Default> FromRequest<S> for Action<T> {
             return Ok(Self(T::default()));
         }
         require_json(&parts.headers)?;
-        parse(&bytes).map(Self)
+        parse::<Option<T>>(&bytes).map(|body| Self(body.unwrap_or_default()))
     }
 }
 
@@ -68,9 +69,13 @@ async fn read(body: Body) -> Result<Bytes, Problem> {
     }
 }
 
-/// Accepts `application/json` and `application/*+json` (a merge patch), in UTF-8 if a charset is named.
+/// Accepts `application/json` and `application/*+json` (a merge patch), in UTF-8 if a charset is named, as it is and not
+/// compressed. Two types are none: who reads the other one reads another request.
 fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
-    let stated = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let stated = types.next().and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let one = types.next().is_none();
+    let plain = headers.get_all(header::CONTENT_ENCODING).iter().all(|value| value == "identity");
     let mut parts = stated.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
     let json = essence
@@ -79,15 +84,15 @@ fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     let utf8 = parts.filter_map(|parameter| parameter.split_once('=')).all(|(name, value)| {
         !name.eq_ignore_ascii_case("charset") || value.trim_matches('"').eq_ignore_ascii_case("utf-8")
     });
-    if json && utf8 {
+    if one && plain && json && utf8 {
         return Ok(());
     }
-    Err(Problem::new(Reason::UnsupportedMediaType, "Send JSON in UTF-8, with Content-Type: application/json."))
+    Err(Problem::new(Reason::UnsupportedMediaType, "Send plain JSON in UTF-8, with Content-Type: application/json."))
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+    let value = serde_path_to_error::deserialize(Objects(&mut deserializer)).map_err(|error| {
         let pointer = pointer(error.path());
         refused(pointer, error.inner())
     })?;
@@ -106,13 +111,10 @@ fn refused(mut pointer: String, error: &serde_json::Error) -> Problem {
         );
     }
     let detail = plain(error);
-    // serde names a field that is missing, unknown or there twice in the message only.
-    for kind in ["missing field `", "unknown field `", "duplicate field `"] {
-        if let Some(field) = detail.strip_prefix(kind).and_then(|rest| rest.split('`').next()) {
-            let token = token(field);
-            if !pointer.ends_with(&token) {
-                pointer.push_str(&token);
-            }
+    // The path ends above a field that is missing or there twice; only the message names it.
+    for kind in ["missing field `", "duplicate field `"] {
+        if let Some(field) = detail.strip_prefix(kind).and_then(|rest| rest.strip_suffix('`')) {
+            pointer.push_str(&token(field));
         }
     }
     Problem::malformed(pointer, detail)
@@ -121,7 +123,8 @@ fn refused(mut pointer: String, error: &serde_json::Error) -> Problem {
 /// The error without its place, and with the names of JSON's types instead of Rust's.
 fn plain(error: &serde_json::Error) -> String {
     let message = error.to_string();
-    let message = message.split(" at line ").next().unwrap_or_default();
+    // The last one: those before it are the client's.
+    let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
     let message = message.replace("expected i64", "expected an integer").replace("expected u32", "expected an integer");
     match message.find("expected struct ") {
         Some(start) => format!("{}expected an object", &message[..start]),

@@ -5,6 +5,7 @@
 mod body;
 mod caller;
 mod header;
+mod object;
 mod path;
 mod query;
 

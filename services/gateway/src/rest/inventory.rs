@@ -60,7 +60,8 @@ impl TryFrom<product::Inventory> for Inventory {
 #[serde(deny_unknown_fields)]
 #[schema(examples(json!({"delta": 50, "reason": "delivery 4711"})))]
 pub(crate) struct NewAdjustment {
-    /// What is added; what is taken away when negative.
+    /// What is added; what is taken away when negative. Never 0.
+    #[schema(minimum = -1_000_000_000_000_i64, maximum = 1_000_000_000_000_i64)]
     pub delta: i64,
     /// Why, for the ledger.
     #[schema(min_length = 1, max_length = 500)]

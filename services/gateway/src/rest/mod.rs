@@ -18,7 +18,7 @@ pub(crate) use inventory::{Adjustment, Availability, Inventory, NewAdjustment};
 pub(crate) use listing::{Cursor, Limit, Page, PageQuery};
 pub(crate) use order::{Cancellation, Empty, HistoryPage, ListOrdersQuery, NewOrder, Order, OrderPage};
 pub(crate) use patch::Patch;
-pub(crate) use payment::{NewPayment, NewRefund, Payment, Refund, WebhookReceipt};
+pub(crate) use payment::{NewPayment, NewRefund, Payment, PaymentNotice, Refund, WebhookReceipt};
 pub(crate) use product::{ListProductsQuery, NewProduct, Product, ProductKey, ProductPage, ProductPatch};
 pub(crate) use user::{
     Credentials, NewUser, PasswordChange, ProfilePatch, RefreshToken, Tokens, User, UserPage, UserPatch,

@@ -303,7 +303,7 @@ pub(crate) struct Cancellation {
     pub reason: Option<String>,
 }
 
-/// An action that takes nothing: `{}`, or no body.
+/// An action that takes nothing: `{}`, `null`, or no body.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Empty {}

@@ -131,6 +131,28 @@ impl TryFrom<order::RefundOrderResponse> for Refund {
     }
 }
 
+/// What a payment provider tells of a payment; the service that holds the secret reads it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "a notice is passed on byte for byte; this describes it")]
+#[schema(examples(json!({
+    "id": "evt-1", "order_id": "0198c9a5-8888-7c4e-9d0a-3f1f5f0a1b2c", "reference": "transfer-4711",
+    "amount": {"amount": 3998, "currency": "USD"}, "paid_at": "2026-11-22T09:05:00Z"
+})))]
+pub(crate) struct PaymentNotice {
+    /// The provider's name for the notice itself: stored once.
+    #[schema(min_length = 1, max_length = 200)]
+    pub id: String,
+    /// The order that is paid for.
+    pub order_id: Id,
+    /// What the provider calls the payment; applied once.
+    #[schema(min_length = 1, max_length = 200)]
+    pub reference: String,
+    /// How much.
+    pub amount: Money,
+    /// When it was paid, by the provider's clock.
+    pub paid_at: Timestamp,
+}
+
 /// That a payment notice is stored.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct WebhookReceipt {

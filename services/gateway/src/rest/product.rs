@@ -184,8 +184,10 @@ pub enum Include {
 #[into_params(parameter_in = Query)]
 pub struct ListProductsQuery {
     /// Only products that cost at least this, in minor units.
+    #[param(minimum = 0)]
     pub min_price: Option<i64>,
     /// Only products that cost at most this, in minor units.
+    #[param(minimum = 0)]
     pub max_price: Option<i64>,
     /// Only products that are (`true`) or are not (`false`) in stock.
     pub in_stock: Option<bool>,

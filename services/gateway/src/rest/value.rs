@@ -112,6 +112,7 @@ impl ToSchema for Timestamp {}
 #[schema(examples(json!({"amount": 1999, "currency": "USD"})))]
 pub struct Money {
     /// In the currency's minor unit: cents for USD.
+    #[schema(minimum = 0)]
     pub amount: i64,
     /// ISO 4217 alphabetic code.
     #[schema(pattern = "^[A-Z]{3}$")]

@@ -65,7 +65,7 @@ pub(crate) async fn get(
     tag = "inventory", security(("bearer" = [])),
     params(("product" = Id, Path, description = "The product's id."),
         ("Idempotency-Key" = String, Header, description = "The client's own key for this request.",
-            min_length = 1, max_length = 255)),
+            min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
     request_body = NewAdjustment,
     responses((status = 201, description = "The ledger's entry.", body = Adjustment,
         headers(("Idempotency-Replayed" = bool, description = "There when the key had been used and nothing changed now."))),

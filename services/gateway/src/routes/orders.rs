@@ -35,7 +35,7 @@ problems! {
 /// answered 409. A 503 `ORDER_PENDING` leaves its fate open: repeat the request with the same key.
 #[utoipa::path(post, path = "/orders", operation_id = "create_order", tag = "orders", security(("bearer" = [])),
     params(("Idempotency-Key" = String, Header, description = "The client's own key for this order.",
-        min_length = 1, max_length = 255)),
+        min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
     request_body = NewOrder,
     responses((status = 201, description = "The order; on a replay as it is now.", body = Order,
         headers(("Location" = String, description = "The order's URL."),

@@ -99,7 +99,8 @@ pub(crate) async fn create(
 #[utoipa::path(patch, path = "/products/{product}", operation_id = "update_product", tag = "products",
     security(("bearer" = [])),
     params(("product" = Id, Path, description = "The product's id."),
-        ("If-Match" = String, Header, description = "The ETag of the version that is changed.")),
+        ("If-Match" = String, Header, description = "The ETag of the version that is changed.",
+            pattern = r#"^"[1-9][0-9]*"$"#)),
     request_body(content((ProductPatch = "application/json"), (ProductPatch = "application/merge-patch+json"))),
     responses((status = 200, description = "The product as it is now.", body = Product,
         headers(("ETag" = String, description = "Its new version."))), UpdateProductProblems))]
@@ -122,7 +123,8 @@ pub(crate) async fn update(
 #[utoipa::path(delete, path = "/products/{product}", operation_id = "archive_product", tag = "products",
     security(("bearer" = [])),
     params(("product" = Id, Path, description = "The product's id."),
-        ("If-Match" = String, Header, description = "The ETag of the version that is archived.")),
+        ("If-Match" = String, Header, description = "The ETag of the version that is archived.",
+            pattern = r#"^"[1-9][0-9]*"$"#)),
     responses((status = 204, description = "The product is archived."), ArchiveProductProblems))]
 pub(crate) async fn archive(
     State(gateway): State<Gateway>,

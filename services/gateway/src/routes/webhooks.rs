@@ -7,7 +7,7 @@ use crate::{
     extract::{NoQuery, RawBody, Visitor, WebhookSignature},
     openapi::problems,
     problem::Problem,
-    rest::WebhookReceipt,
+    rest::{PaymentNotice, WebhookReceipt},
     state::Gateway,
 };
 
@@ -17,16 +17,12 @@ problems! {
 
 /// Receive a payment notice
 ///
-/// Of a payment provider: `{id, order_id, reference, amount: money, paid_at}`, signed. Whatever is signed is stored and
+/// Of a payment provider, signed. Whatever is signed is stored and
 /// answered 200, misfits included; the same `id` again changes nothing.
 #[utoipa::path(post, path = "/webhooks/payments", operation_id = "receive_payment_webhook", tag = "payments", security(()),
     params(("X-Shop-Signature" = String, Header,
         description = "`t=<unix seconds>,v1=<hex HMAC-SHA256 of \"<t>.<raw body>\">`; good for five minutes.")),
-    request_body(content_type = "application/json", description = "The notice, byte for byte as it was signed.",
-        example = json!({
-            "id": "evt-1", "order_id": "0198c9a5-8888-7c4e-9d0a-3f1f5f0a1b2c", "reference": "transfer-4711",
-            "amount": {"amount": 3998, "currency": "USD"}, "paid_at": "2026-11-22T09:05:00Z"
-        })),
+    request_body(content = PaymentNotice, description = "The notice, byte for byte as it was signed."),
     responses((status = 200, description = "The notice is stored.", body = WebhookReceipt), WebhookProblems))]
 pub(crate) async fn payments(
     State(gateway): State<Gateway>,

@@ -20,6 +20,24 @@ async fn an_unknown_url_is_a_problem() {
 }
 
 #[tokio::test]
+async fn a_request_names_one_host() {
+    let gateway = Gateway::start().await;
+    let client = gateway.anonymous();
+    let ask = async |version: &str, hosts: &str| {
+        let request = format!("GET /.well-known/jwks.json HTTP/{version}\r\n{hosts}connection: close\r\n\r\n");
+        client.raw(request.as_bytes()).await
+    };
+    for hosts in ["", "host: a\r\nhost: b\r\n", "host: a\r\nhost: a\r\n"] {
+        let answer = ask("1.1", hosts).await;
+        assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("MALFORMED_REQUEST"), "{hosts}: {answer}");
+    }
+    for (version, hosts) in [("1.1", "host: a\r\n"), ("1.0", "")] {
+        let answer = ask(version, hosts).await;
+        assert!(answer.contains(" 200 OK"), "{version}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn other_methods_are_told_which_there_are() {
     let gateway = Gateway::start().await;
     let client = gateway.anonymous();

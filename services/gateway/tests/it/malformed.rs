@@ -2,8 +2,12 @@
 
 use reqwest::Method;
 use serde_json::json;
+use shop_proto::order;
 
-use crate::support::{Gateway, wire::ID};
+use crate::support::{
+    Gateway,
+    wire::{self, ID},
+};
 
 /// Bodies of `POST /orders` and what is said of each: code, pointer, and a part of the detail.
 const BODIES: &[(&str, &str, &str)] = &[
@@ -24,6 +28,14 @@ const BODIES: &[(&str, &str, &str)] = &[
     ("{\"items\": null}", "/items", "expected a sequence"),
     ("{\"items\": {}}", "/items", "expected a sequence"),
     ("{\"items\": [1]}", "/items/0", "expected an object"),
+    // An array of an object's values is not that object, wherever it stands.
+    ("[[{\"product_id\": \"ID\", \"quantity\": 1}], \"ID\", null]", "", "expected an object"),
+    ("{\"items\": [[\"ID\", 1]], \"address_id\": \"ID\"}", "/items/0", "expected an object"),
+    (
+        "{\"items\": [], \"shipping_address\": [\"Ada\", \"Street 1\", null, \"Berlin\", null, \"10117\", \"DE\"]}",
+        "/shipping_address",
+        "expected an object",
+    ),
     ("{\"items\": [{\"product_id\": \"ID\"}]}", "/items/0/quantity", "missing field"),
     ("{\"items\": [{\"product_id\": \"ID\", \"quantity\": \"1\"}]}", "/items/0/quantity", "expected an integer"),
     ("{\"items\": [{\"product_id\": \"ID\", \"quantity\": 1.5}]}", "/items/0/quantity", "expected an integer"),
@@ -46,6 +58,7 @@ const BODIES: &[(&str, &str, &str)] = &[
     ("{\"items\": [], \"more\": 1}", "/more", "unknown field"),
     ("{\"items\": [{\"product_id\": \"ID\", \"quantity\": 1, \"a/b~\": 1}]}", "/items/0/a~1b~0", "unknown field"),
     ("{\"items\": [], \"items\": []}", "/items", "duplicate field"),
+    ("{\"items\": [], \"a`b at line 1\": 1}", "/a`b at line 1", "`a`b at line 1`"),
     ("{\"items\": [], \"shipping_address\": {\"recipient\": 1}}", "/shipping_address/recipient", "expected a string"),
 ];
 
@@ -103,6 +116,43 @@ async fn a_name_twice_is_refused_also_where_names_are_free() {
 }
 
 #[tokio::test]
+async fn a_field_is_found_also_in_an_object_of_its_own_name() {
+    let gateway = Gateway::start().await;
+    let staff = gateway.staff();
+    for (body, detail) in [
+        ("{\"reference\": \"r\", \"amount\": {\"currency\": \"USD\"}}", "missing field"),
+        ("{\"reference\": \"r\", \"amount\": {\"amount\": 1, \"amount\": 2}}", "duplicate field"),
+        ("{\"reference\": \"r\", \"amount\": {\"amount\": \"1\"}}", "expected an integer"),
+    ] {
+        let request = staff.request(Method::POST, &format!("/orders/{ID}/payments")).body(body);
+        let answer = staff.send(request.header("content-type", "application/json")).await;
+        let problem = answer.problem(400, "MALFORMED_REQUEST");
+        assert_eq!(problem["errors"][0]["pointer"], "/amount/amount", "{body}: {problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(detail), "{body}: {problem}");
+    }
+    assert!(gateway.upstream.calls("RecordPayment").is_empty());
+}
+
+#[tokio::test]
+async fn actions() {
+    let gateway = Gateway::start().await;
+    gateway.upstream.answers("CancelOrder", &order::CancelOrderResponse { order: Some(wire::order()) });
+    let client = gateway.customer();
+    let cancel = |body: &'static str| {
+        let request = client.request(Method::POST, &format!("/orders/{ID}/cancel")).body(body);
+        client.send(if body.is_empty() { request } else { request.header("content-type", "application/json") })
+    };
+    for body in ["", "{}", "null", "{\"reason\": null}"] {
+        cancel(body).await.expect(200);
+    }
+    assert_eq!(gateway.upstream.calls("CancelOrder").len(), 4);
+    for body in ["[]", "[null]", "[\"Ordered twice.\"]", "0", "\"\"", "{\"why\": 1}", " "] {
+        cancel(body).await.problem(400, "MALFORMED_REQUEST");
+    }
+    assert_eq!(gateway.upstream.calls("CancelOrder").len(), 4);
+}
+
+#[tokio::test]
 async fn content_types() {
     let gateway = Gateway::start().await;
     let client = gateway.anonymous();
@@ -125,6 +175,10 @@ async fn content_types() {
         Some("text/json"),
     ] {
         send(other).await.problem(415, "UNSUPPORTED_MEDIA_TYPE");
+    }
+    for (name, value) in [("content-type", "text/plain"), ("content-encoding", "gzip")] {
+        let request = client.request(Method::POST, "/auth/login").header("content-type", "application/json");
+        client.send(request.header(name, value).body("{}")).await.problem(415, "UNSUPPORTED_MEDIA_TYPE");
     }
     for json in [
         "application/json",
