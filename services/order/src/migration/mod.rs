@@ -47,6 +47,7 @@ impl MigratorTrait for Migrator {
             Step { name: "m0018_outbox_sent", ddl: || Ddl::Index(Box::new(events::outbox_sent())) },
             Step { name: "m0019_deliveries", ddl: || Ddl::Table(Box::new(events::deliveries())) },
             Step { name: "m0020_deliveries_due", ddl: || Ddl::Index(Box::new(events::deliveries_due())) },
+            Step { name: "m0021_idempotency_keys_order", ddl: || Ddl::Index(Box::new(orders::keys_order())) },
         ];
         steps.into_iter().map(|step| Box::new(step) as Box<dyn MigrationTrait>).collect()
     }

@@ -84,6 +84,11 @@ pub(super) fn keys() -> TableCreateStatement {
         .to_owned()
 }
 
+/// The audit asks which keys lead to an order, and the database does when an order is deleted.
+pub(super) fn keys_order() -> IndexCreateStatement {
+    Index::create().name("idempotency_keys_order").table("idempotency_keys").col("order_id").to_owned()
+}
+
 /// Keys are forgotten by age.
 pub(super) fn keys_age() -> IndexCreateStatement {
     Index::create().name("idempotency_keys_age").table("idempotency_keys").col("created_at").to_owned()

@@ -104,7 +104,7 @@ pub(crate) async fn revise(
         .add(order::Column::Status.eq(from.as_str()))
         .add(order::Column::Version.eq(read_version));
     let updated = order::Entity::update_many()
-        .set(rows::order_row(&next))
+        .set(rows::changed_order_row(&next))
         .filter(as_read.clone().add_option(guard.condition()))
         .exec(connection)
         .await

@@ -1,6 +1,6 @@
 //! Between rows and the domain's types.
 
-use sea_orm::ActiveValue::Set;
+use sea_orm::ActiveValue::{NotSet, Set};
 use shop_storage::StorageError;
 use shop_types::{Instant, Money, Uuid};
 
@@ -62,6 +62,12 @@ pub(super) fn order_row(order: &Order) -> order::ActiveModel {
         created_at: Set(order.created_at.as_micros()),
         updated_at: Set(order.updated_at.as_micros()),
     }
+}
+
+/// What a new version of an order may write. The rest never changes; and were the primary key written, if only with the
+/// value it has, SQLite would look through every table that refers to it.
+pub(super) fn changed_order_row(order: &Order) -> order::ActiveModel {
+    order::ActiveModel { id: NotSet, user_id: NotSet, address: NotSet, created_at: NotSet, ..order_row(order) }
 }
 
 fn to_item(row: item::Model) -> Result<Item, StorageError> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait as _, DatabaseTransaction};
+use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbBackend, Statement};
 use shop_storage::{Database, DatabaseOptions, StorageError, clock, migrate};
 use shop_types::{Instant, Uuid, new_id};
 
@@ -137,6 +137,31 @@ async fn a_version_is_written_once_and_only_along_an_edge() {
     let raced = fixture.revise(&order, Change::Moved(Event::Reject), Guard::None).await;
     assert!(matches!(raced, Err(NotRevised::Raced)), "{raced:?}");
     assert_eq!(orders::find(fixture.database.reader(), order.id, None).await.unwrap(), Some(reserved));
+}
+
+#[tokio::test]
+async fn a_new_version_leaves_alone_what_never_changes() {
+    let fixture = Fixture::new().await;
+    let (order, _) = fixture.order().await;
+    write!(fixture, |transaction| transaction.execute_unprepared(
+        "CREATE TRIGGER fixed BEFORE UPDATE OF id, user_id, address, created_at ON orders
+         BEGIN SELECT RAISE(ABORT, 'written'); END"
+    ))
+    .unwrap();
+    fixture.revise(&order, Change::Moved(Event::Reserve), Guard::None).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_refers_to_an_order_is_found_by_an_index() {
+    let fixture = Fixture::new().await;
+    let scanned = "SELECT t.name FROM sqlite_master t JOIN pragma_foreign_key_list(t.name) f ON f.\"table\" = 'orders'
+         WHERE t.type = 'table' AND NOT EXISTS (
+             SELECT 1 FROM pragma_index_list(t.name) i JOIN pragma_index_info(i.name) c
+             ON c.seqno = 0 AND c.name = f.\"from\")";
+    let statement = Statement::from_string(DbBackend::Sqlite, scanned);
+    let tables = fixture.database.reader().query_all_raw(statement).await.unwrap();
+    let tables: Vec<String> = tables.iter().map(|row| row.try_get("", "name").unwrap()).collect();
+    assert_eq!(tables, [""; 0]);
 }
 
 #[tokio::test]
