@@ -1,6 +1,6 @@
 //! One call: attempts, and whether there is another one.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -22,6 +22,11 @@ use crate::{
 
 /// Attempts of one call. All but the first and one retry are to instances that could not even be connected to.
 const MAX_ATTEMPTS: usize = 4;
+
+/// What the server is told to be less than what its caller has, at most, and as a part of it: its own answer that time is
+/// up then arrives, and shows that it lives. Else one slow query would look like an instance that does not answer.
+const ANSWER_MARGIN: Duration = Duration::from_millis(50);
+const ANSWER_PART: u32 = 10;
 
 /// A connection may close between its choice and the sending; the next one is new.
 const SENDS_PER_ATTEMPT: usize = 2;
@@ -141,12 +146,13 @@ impl Call {
         Outcome::Unsent(Box::new(request))
     }
 
-    /// What is left goes with the request. A stream nobody set an end to gets none.
+    /// What is left goes with the request, less what the answer takes. A stream nobody set an end to gets none.
     fn state_timeout(&self, request: &mut Request<RequestBody>) {
         let end = if self.is_unary() { Some(self.head_deadline) } else { self.deadline };
         if let Some(end) = end {
             let left = end.saturating_duration_since(Instant::now());
-            request.headers_mut().insert(GRPC_TIMEOUT, request::format_timeout(left));
+            let told = left.saturating_sub(ANSWER_MARGIN.min(left / ANSWER_PART));
+            request.headers_mut().insert(GRPC_TIMEOUT, request::format_timeout(told));
         }
     }
 

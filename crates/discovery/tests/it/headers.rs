@@ -36,6 +36,11 @@ async fn a_call_says_how_long_it_waits() {
     scope(Deadline::after(Duration::from_secs(3)), read(&pool)).await.unwrap();
     assert!((2_000_000..=3_000_000).contains(&timeout(&server)), "what the request at work has left");
 
+    for (left, most) in [(3_000, 2_950_000), (400, 360_000)] {
+        scope(Deadline::after(Duration::from_millis(left)), read(&pool)).await.unwrap();
+        assert!((1..=most).contains(&timeout(&server)), "the server gives up before its caller");
+    }
+
     for (own, expected) in [(1, 1), (5, 3)] {
         let mut request = Request::new(GetUserRequest::default());
         request.set_timeout(Duration::from_secs(own));
