@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use opentelemetry::metrics::Counter;
 use shop_storage::Database;
-use shop_types::Instant;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Error, reservations::release_if_lapsed};
@@ -15,14 +15,25 @@ use crate::store::reservations;
 /// Reservations looked up at once. Each is released in a write of its own, so that none holds up the others for long.
 const BATCH: u64 = 100;
 
-/// Looks for lapsed reservations every `interval`, until `stop`.
+/// How long after its start a process looks for the first time, at least: an order service that was away as long is back
+/// by then and has decided what it had not.
+const FIRST_AFTER: Duration = Duration::from_mins(2);
+
+/// Looks for lapsed reservations every `interval`, but not at once, until `stop`.
 pub(crate) async fn release_lapsed(database: Database, interval: Duration, stop: CancellationToken) {
+    look_from(database, Instant::now() + first_after(interval), interval, stop).await;
+}
+
+fn first_after(interval: Duration) -> Duration {
+    interval.max(FIRST_AFTER)
+}
+
+async fn look_from(database: Database, first: Instant, interval: Duration, stop: CancellationToken) {
     let released = opentelemetry::global::meter("shop")
         .u64_counter("shop.product.reservations.lapsed")
         .with_description("Reservations that no order settled in time and the net released")
         .build();
-    // A process that starts may be one that was away for long: it looks at once.
-    let mut ticks = tokio::time::interval(interval);
+    let mut ticks = tokio::time::interval_at(first, interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     stop.run_until_cancelled(async {
         loop {
@@ -40,7 +51,7 @@ async fn sweep(database: &Database, released: &Counter<u64>) -> Result<(), Error
     loop {
         let orders = reservations::lapsed(database.reader(), BATCH).await?;
         for &order_id in &orders {
-            let now = Instant::now();
+            let now = shop_types::Instant::now();
             let lapsed = database
                 .write(move |transaction| Box::pin(async move { release_if_lapsed(transaction, order_id, now).await }))
                 .await?;
@@ -52,5 +63,88 @@ async fn sweep(database: &Database, released: &Counter<u64>) -> Result<(), Error
         if u64::try_from(orders.len()).is_ok_and(|found| found < BATCH) {
             return Ok(());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::SecretString;
+    use shop_storage::{DatabaseOptions, page::CursorKey};
+    use shop_types::{Uuid, new_id};
+
+    use super::*;
+    use crate::{
+        app::{Catalogue, Inventory, Reservations},
+        domain::{AdjustmentRequest, Conflict, Lines, Move, RawProduct, State},
+    };
+
+    const BOUND: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn a_process_that_starts_waits_for_order_first() {
+        assert_eq!(first_after(Duration::from_millis(20)), Duration::from_mins(2));
+        assert_eq!(first_after(Duration::from_hours(1)), Duration::from_hours(1));
+    }
+
+    async fn open(dir: &std::path::Path) -> Database {
+        let options = DatabaseOptions::sqlite_file(&dir.join("product.db"));
+        crate::migrate_up(&options).await.unwrap();
+        Database::open(crate::NAME, &options).await.unwrap()
+    }
+
+    /// A product with a thousand pieces.
+    async fn stocked(database: &Database) -> Uuid {
+        let secret = SecretString::from("a secret of thirty-two bytes or more");
+        let catalogue = Catalogue::new(database.clone(), CursorKey::new(&secret), "USD".parse().unwrap());
+        let raw = RawProduct {
+            sku: "TEA-1",
+            slug: "tea",
+            name: "Tea",
+            description: "",
+            price: Some((1, "USD")),
+            attributes: Vec::new(),
+            image_url: "",
+        };
+        let id = catalogue.create(&raw).await.unwrap().id;
+        let delivery = AdjustmentRequest::parse(id, 1000, "delivery", "first", "staff".to_owned()).unwrap();
+        Inventory::new(database.clone()).adjust(delivery).await.unwrap();
+        id
+    }
+
+    #[tokio::test]
+    async fn what_is_held_past_its_time_is_released_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = open(dir.path()).await;
+        let tea = stocked(&database).await;
+        let (inventory, reservations) = (Inventory::new(database.clone()), Reservations::new(database.clone()));
+        let now = shop_types::Instant::now();
+        let past = shop_types::Instant::from_micros(now.as_micros() - 5_000_000);
+        let future = now.plus(Duration::from_hours(1));
+        let lines = |pieces| Lines::parse([(tea.to_string().as_str(), pieces)].into_iter()).unwrap();
+        let (kept, committed) = (new_id(), new_id());
+        reservations.reserve(kept, lines(1), future).await.unwrap();
+        reservations.reserve(committed, lines(1), past).await.unwrap();
+        reservations.make(committed, Move::Commit).await.unwrap();
+        // More than one batch.
+        let orders: Vec<_> = (0..130).map(|_| new_id()).collect();
+        let held = orders.iter().map(|&order| reservations.reserve(order, lines(2), past));
+        futures::future::try_join_all(held).await.unwrap();
+
+        let stop = CancellationToken::new();
+        let net = tokio::spawn(look_from(database.clone(), Instant::now(), Duration::from_millis(20), stop.clone()));
+        let released = async {
+            while inventory.stock(tea).await.unwrap().reserved() != 1 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(BOUND, released).await.unwrap();
+        let late = reservations.make(orders[0], Move::Commit).await.unwrap_err();
+        assert!(matches!(late, Error::Conflict(Conflict { state: Some(State::Released), .. })), "{late:?}");
+        reservations.make(orders[0], Move::Release).await.unwrap();
+        reservations.make(kept, Move::Commit).await.unwrap();
+        reservations.make(committed, Move::Return).await.unwrap();
+        stop.cancel();
+        tokio::time::timeout(BOUND, net).await.unwrap().unwrap();
+        database.close().await.unwrap();
     }
 }

@@ -97,7 +97,12 @@ async fn reserve(
         ReserveDecision::Take => take(connection, order_id, lines, now).await,
         ReserveDecision::Replay => {
             let (asked, answer) = reservations::load(connection, order_id).await?;
-            if asked == *lines { Ok(answer) } else { Err(Error::LinesDiffer) }
+            if asked != *lines {
+                return Err(Error::LinesDiffer);
+            }
+            // Whoever asks again counts from now.
+            reservations::hold_longer(connection, order_id, hold_until).await?;
+            Ok(answer)
         }
         ReserveDecision::Refuse => Err(Conflict { state, movement: None }.into()),
     }

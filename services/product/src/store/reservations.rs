@@ -111,6 +111,22 @@ async fn set_state(
     Ok(changed.rows_affected == 1)
 }
 
+/// Moves the end of a reservation that is still held to `hold_until`, if that is later.
+pub(crate) async fn hold_longer(
+    connection: &impl ConnectionTrait,
+    order_id: Uuid,
+    hold_until: Instant,
+) -> Result<(), StorageError> {
+    reservation::Entity::update_many()
+        .col_expr(reservation::Column::HoldUntil, Expr::val(hold_until.as_micros()))
+        .filter(reservation::Column::OrderId.eq(order_id))
+        .filter(reservation::Column::State.eq(reservation::State::Held))
+        .filter(reservation::Column::HoldUntil.lt(hold_until.as_micros()))
+        .exec(connection)
+        .await?;
+    Ok(())
+}
+
 /// Orders whose reservation is still held past its time, longest overdue first.
 pub(crate) async fn lapsed(connection: &impl ConnectionTrait, limit: u64) -> Result<Vec<Uuid>, StorageError> {
     let orders =
