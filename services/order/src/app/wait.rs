@@ -16,8 +16,10 @@ use crate::{
 const MARGIN: Duration = Duration::from_millis(250);
 /// The bound of a request that came without a deadline.
 const DEFAULT_BOUND: Duration = Duration::from_secs(5);
-/// How often the database is looked at for what other processes do.
-const POLL: Duration = Duration::from_millis(500);
+/// How often the database is looked at for what other processes do, with up to half a second more by chance. What this
+/// process does is announced, so this is rarely needed, and hundreds may wait at once.
+const POLL: Duration = Duration::from_secs(2);
+const POLL_SPREAD_MS: u64 = 500;
 
 /// What is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +49,7 @@ impl Orders {
             }
             tokio::select! {
                 () = changed => {}
-                () = sleep_until(end.min(now + POLL)) => {}
+                () = sleep_until(end.min(now + POLL + spread(Uuid::new_v4()))) => {}
             }
         }
     }
@@ -61,4 +63,9 @@ impl Orders {
             }
         })
     }
+}
+
+/// So that those who began to wait together don't look together.
+fn spread(chance: Uuid) -> Duration {
+    Duration::from_millis(chance.as_u64_pair().1 % POLL_SPREAD_MS)
 }

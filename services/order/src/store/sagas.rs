@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _,
     sea_query::{Expr, ExprTrait as _, Value},
 };
 use shop_storage::{StorageError, clock};
@@ -129,6 +130,7 @@ pub(crate) async fn claim(
         .col_expr(saga::Column::LeaseOwner, Expr::val(holder.owner))
         .col_expr(saga::Column::LeaseEpoch, Expr::col(saga::Column::LeaseEpoch).add(1))
         .filter(saga::Column::OrderId.eq(order_id))
+        .filter(saga::Column::Step.is_not_null())
         .filter(saga::Column::DueAt.into_expr().lte(clock::now()))
         .exec(connection)
         .await?;
@@ -155,29 +157,53 @@ pub(crate) async fn advance(
         .col_expr(saga::Column::DueAt, when(now.plus(holder.lease)))
         .col_expr(saga::Column::Attempts, Expr::val(0))
         .col_expr(saga::Column::LeaseOwner, Expr::val(next.map(|_| holder.owner)))
-        .filter(saga::Column::OrderId.eq(lease.order_id))
-        .filter(saga::Column::LeaseEpoch.eq(lease.epoch))
+        .filter(held(lease))
         .exec(connection)
         .await?;
     Ok((written.rows_affected == 1).then(|| next.map(|step| Lease { step, attempts: 0, ..lease })))
 }
 
-/// Gives a step that failed back for a while; false when the lease was lost.
+/// A saga whose step is the lease's.
+fn held(lease: Lease) -> Condition {
+    Condition::all()
+        .add(saga::Column::OrderId.eq(lease.order_id))
+        .add(saga::Column::LeaseEpoch.eq(lease.epoch))
+        .add(saga::Column::Step.eq(lease.step.as_str()))
+}
+
+/// Gives a step that failed back for a while; false when the lease was lost. A step that the saga of a cancelled order
+/// will not take any more has no pause: the request to cancel may have come while the step's call was made.
 pub(crate) async fn postpone(
     connection: &impl ConnectionTrait,
     lease: Lease,
     pause: Duration,
 ) -> Result<bool, StorageError> {
     let pause = i64::try_from(pause.as_micros()).unwrap_or(i64::MAX);
+    let due_at = match lease.step {
+        Step::ValidateUser | Step::Reserve => {
+            Expr::case(saga::Column::CancelBy.is_not_null(), clock::now()).finally(clock::now_plus_micros(pause)).into()
+        }
+        Step::Commit | Step::Release | Step::Return => clock::now_plus_micros(pause),
+    };
     let written = saga::Entity::update_many()
-        .col_expr(saga::Column::DueAt, clock::now_plus_micros(pause))
+        .col_expr(saga::Column::DueAt, due_at)
         .col_expr(saga::Column::Attempts, Expr::val(lease.attempts.saturating_add(1)))
         .col_expr(saga::Column::LeaseOwner, Expr::val(Value::from(None::<Uuid>)))
-        .filter(saga::Column::OrderId.eq(lease.order_id))
-        .filter(saga::Column::LeaseEpoch.eq(lease.epoch))
+        .filter(held(lease))
         .exec(connection)
         .await?;
     Ok(written.rows_affected == 1)
+}
+
+/// Gives a step back that nothing was done about, to be due now; not if the lease was lost.
+pub(crate) async fn give_back(connection: &impl ConnectionTrait, lease: Lease) -> Result<(), StorageError> {
+    saga::Entity::update_many()
+        .col_expr(saga::Column::DueAt, clock::now())
+        .col_expr(saga::Column::LeaseOwner, Expr::val(Value::from(None::<Uuid>)))
+        .filter(held(lease))
+        .exec(connection)
+        .await?;
+    Ok(())
 }
 
 /// Leaves a request to cancel for the saga of a pending order, and ends a pause so that it is soon seen.

@@ -203,6 +203,8 @@ async fn whoever_lost_a_lease_changes_nothing() {
     let next = write!(fixture, |t| sagas::advance(t, second, Some(Step::Reserve), holder(LEASE), now)).unwrap();
     let next = next.unwrap().unwrap();
     assert_eq!((next.step, next.epoch), (Step::Reserve, second.epoch));
+    assert_eq!(write!(fixture, |t| sagas::advance(t, second, None, holder(LEASE), now)).unwrap(), None, "it is done");
+    assert!(!write!(fixture, |t| sagas::postpone(t, second, LEASE)).unwrap(), "it is done");
     assert_eq!(write!(fixture, |t| sagas::advance(t, next, None, holder(LEASE), now)).unwrap(), Some(None));
     assert_eq!(sagas::find(fixture.database.reader(), id).await.unwrap().unwrap().step, None);
 }
@@ -237,6 +239,38 @@ async fn a_failed_step_is_due_after_its_pause_and_a_cancel_ends_it() {
     let claimed = write!(fixture, |t| sagas::claim(t, id, holder(LEASE))).unwrap().unwrap();
     assert_eq!(claimed.attempts, 1);
     assert_eq!(sagas::find(fixture.database.reader(), id).await.unwrap().unwrap().cancel, Some(request));
+}
+
+#[tokio::test]
+async fn a_step_that_fails_after_a_cancel_has_no_pause() {
+    for (step, pauses) in [(Step::ValidateUser, false), (Step::Reserve, false), (Step::Release, true)] {
+        let fixture = Fixture::new().await;
+        let (order, lease) = fixture.order().await;
+        let (id, now) = (order.id, order.created_at);
+        let lease = if step == lease.step {
+            lease
+        } else {
+            let next = write!(fixture, |t| sagas::advance(t, lease, Some(step), holder(LEASE), now)).unwrap();
+            next.unwrap().unwrap()
+        };
+        fixture.sql("UPDATE sagas SET cancel_by = x'00', cancel_reason = 'cancelled_by_customer'").await;
+        assert!(write!(fixture, |t| sagas::postpone(t, lease, LEASE)).unwrap());
+        let due = sagas::due(fixture.database.reader(), 10).await.unwrap();
+        assert_eq!(due.is_empty(), pauses, "{step}");
+        assert!(due.is_empty() || due == [id]);
+    }
+}
+
+#[tokio::test]
+async fn a_step_that_is_given_back_is_due_and_counts_no_attempt() {
+    let fixture = Fixture::new().await;
+    let (order, lease) = fixture.order().await;
+    let id = order.id;
+    write!(fixture, |t| sagas::give_back(t, lease)).unwrap();
+    let claimed = write!(fixture, |t| sagas::claim(t, id, holder(LEASE))).unwrap().unwrap();
+    assert_eq!((claimed.step, claimed.epoch, claimed.attempts), (lease.step, lease.epoch + 1, 0));
+    write!(fixture, |t| sagas::give_back(t, lease)).unwrap();
+    assert!(sagas::due(fixture.database.reader(), 10).await.unwrap().is_empty(), "it is another's");
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ mod settle;
 
 pub(super) use self::settle::{owe, owe_total};
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use shop_types::Uuid;
 use tokio::time;
@@ -33,16 +33,22 @@ use crate::{
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause: what is outstanding goes on within a minute after an outage.
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+/// What is logged when a lease was lost.
+const TAKEN_OVER: &str = "the step was taken over";
 
 impl Orders {
-    /// Runs a saga in a task of its own.
+    /// Runs a saga in a task of its own. While as many run as may, its step is given back at once: a lease would run out
+    /// in a queue.
     pub(super) fn spawn_saga(&self, lease: Lease) {
         let orders = self.clone();
-        self.parts.shutdown.spawn("order saga", async move {
-            // Never closed.
-            let Ok(_permit) = orders.saga_permits.acquire().await else { return };
-            orders.run(lease).await;
-        });
+        if let Ok(permit) = Arc::clone(&self.saga_permits).try_acquire_owned() {
+            self.parts.shutdown.spawn("order saga", async move {
+                orders.run(lease).await;
+                drop(permit);
+            });
+        } else {
+            self.parts.shutdown.spawn("giving a step back", async move { orders.give_back(lease).await });
+        }
     }
 
     /// Takes step after step until the saga rests, fails for now, or turns out to be another's.
@@ -62,6 +68,10 @@ impl Orders {
         let reader = self.parts.database.reader();
         let order = orders::find(reader, lease.order_id, None).await?.ok_or(Error::Missing("order"))?;
         let saga = sagas::find(reader, lease.order_id).await?.ok_or(Error::Missing("saga"))?;
+        if saga.epoch != lease.epoch || saga.step != Some(lease.step) {
+            tracing::info!(order.id = %lease.order_id, saga.step = %lease.step, "{TAKEN_OVER}");
+            return Ok(None);
+        }
         let answer = if order.status == Status::Pending && saga.cancel.is_some() {
             Outcome::CancelRequested.into()
         } else {
@@ -72,7 +82,7 @@ impl Orders {
         };
         match self.settle(lease, answer).await? {
             Settled::LeaseLost => {
-                tracing::info!(order.id = %lease.order_id, saga.step = %lease.step, "another process took the step over");
+                tracing::info!(order.id = %lease.order_id, saga.step = %lease.step, "{TAKEN_OVER}");
                 Ok(None)
             }
             Settled::Done { order, outcome, next } => {
@@ -123,8 +133,22 @@ impl Orders {
                 Box::pin(async move { Ok(sagas::postpone(transaction, lease, pause).await?) })
             })
             .await;
-        match postponed {
-            Ok(_held) => self.wake.recovery.notify_one(),
+        self.given_back(lease, postponed.map(drop));
+    }
+
+    /// Leaves a step to recovery.
+    async fn give_back(&self, lease: Lease) {
+        let given_back = self
+            .commit(Commit::Postpone, move |transaction| {
+                Box::pin(async move { Ok(sagas::give_back(transaction, lease).await?) })
+            })
+            .await;
+        self.given_back(lease, given_back);
+    }
+
+    fn given_back(&self, lease: Lease, result: Result<(), Error>) {
+        match result {
+            Ok(()) => self.wake.recovery.notify_one(),
             // The lease runs out, and the step is found due.
             Err(error) => tracing::warn!(
                 order.id = %lease.order_id,
