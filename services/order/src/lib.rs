@@ -19,7 +19,7 @@ mod store;
 pub use cli::Cli;
 pub use domain::{Status, Step};
 pub use failpoint::failpoints;
-pub use options::Options;
+pub use options::{Options, parse_event_sink, parse_lease, parse_payment_timeout, parse_webhook_secret};
 pub use start::{migrate_up, start};
 
 /// The service's name: in tokens, in `x-shop-target`, in logs, and of its database.

@@ -9,7 +9,7 @@ use shop_discovery::Address;
 use shop_server::{ServerOptions, parse_duration};
 use shop_storage::DatabaseOptions;
 
-use crate::domain::{InvalidSecrets, WebhookSecrets};
+use crate::domain::WebhookSecrets;
 
 /// Bytes of a secret that signs cursors at least: as many as HMAC-SHA256's output.
 const MIN_SECRET: usize = 32;
@@ -40,17 +40,17 @@ pub struct Options {
     #[arg(long, env = "SHOP_CURSOR_SECRET", hide_env_values = true, value_name = "SECRET", value_parser = secret)]
     pub cursor_secret: SecretString,
     /// How long an order may stay unpaid before it expires.
-    #[arg(long, env = "SHOP_PAYMENT_TIMEOUT", value_name = "DURATION", default_value = "15m", value_parser = payment_timeout)]
+    #[arg(long, env = "SHOP_PAYMENT_TIMEOUT", value_name = "DURATION", default_value = "15m", value_parser = parse_payment_timeout)]
     pub payment_timeout: Duration,
     /// How long a process's work stays its own when it is not heard of: a crash delays an order by this much.
-    #[arg(long, env = "SHOP_LEASE", value_name = "DURATION", default_value = "10s", value_parser = lease)]
+    #[arg(long, env = "SHOP_LEASE", value_name = "DURATION", default_value = "10s", value_parser = parse_lease)]
     pub lease: Duration,
     /// Secret that payment webhooks are signed with; two, separated by a comma, during a rotation. Without it every
     /// webhook is refused.
-    #[arg(long, env = "SHOP_PAYMENT_WEBHOOK_SECRET", hide_env_values = true, value_name = "SECRET", value_parser = webhook_secret)]
+    #[arg(long, env = "SHOP_PAYMENT_WEBHOOK_SECRET", hide_env_values = true, value_name = "SECRET", value_parser = parse_webhook_secret)]
     pub payment_webhook_secret: Option<SecretString>,
     /// URL (http or https) that receives the orders' events as CloudEvents. Without it they are kept for a week.
-    #[arg(long, env = "SHOP_EVENT_SINK", value_name = "URL", requires = "event_secret", value_parser = event_sink)]
+    #[arg(long, env = "SHOP_EVENT_SINK", value_name = "URL", requires = "event_secret", value_parser = parse_event_sink)]
     pub event_sink: Option<String>,
     /// Secret that events are signed with.
     #[arg(long, env = "SHOP_EVENT_SECRET", hide_env_values = true, value_name = "SECRET")]
@@ -65,17 +65,19 @@ fn secret(text: &str) -> Result<SecretString, String> {
     }
 }
 
-fn webhook_secret(text: &str) -> Result<SecretString, InvalidSecrets> {
+/// Reads `--payment-webhook-secret`: one secret, or two separated by a comma.
+pub fn parse_webhook_secret(text: &str) -> Result<SecretString, String> {
     let secret = SecretString::from(text);
-    WebhookSecrets::parse(&secret).map(|_| secret)
+    WebhookSecrets::parse(&secret).map(|_| secret).map_err(|error| error.to_string())
 }
 
-fn event_sink(text: &str) -> Result<String, String> {
-    parse_sink(text).map(|_| text.to_owned())
+/// Reads `--event-sink`: a URL with http or https.
+pub fn parse_event_sink(text: &str) -> Result<String, String> {
+    sink_url(text).map(|_| text.to_owned())
 }
 
-/// Reads the URL of the event sink.
-pub(crate) fn parse_sink(text: &str) -> Result<Url, String> {
+/// The URL of the event sink.
+pub(crate) fn sink_url(text: &str) -> Result<Url, String> {
     match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
         Ok(_) => Err("expected a URL that begins with http:// or https://".to_owned()),
@@ -83,7 +85,8 @@ pub(crate) fn parse_sink(text: &str) -> Result<Url, String> {
     }
 }
 
-fn payment_timeout(text: &str) -> Result<Duration, String> {
+/// Reads `--payment-timeout`: more than 0, at most a year.
+pub fn parse_payment_timeout(text: &str) -> Result<Duration, String> {
     match parse_duration(text)? {
         Duration::ZERO => Err("expected more than 0".to_owned()),
         duration if duration > MAX_PAYMENT_TIMEOUT => Err("expected at most a year".to_owned()),
@@ -91,7 +94,8 @@ fn payment_timeout(text: &str) -> Result<Duration, String> {
     }
 }
 
-fn lease(text: &str) -> Result<Duration, String> {
+/// Reads `--lease`: 200 ms or more.
+pub fn parse_lease(text: &str) -> Result<Duration, String> {
     match parse_duration(text)? {
         duration if duration < MIN_LEASE => Err("expected 200ms or more".to_owned()),
         duration => Ok(duration),
@@ -104,12 +108,12 @@ mod tests {
 
     #[test]
     fn values_have_bounds() {
-        assert_eq!(payment_timeout("15m"), Ok(Duration::from_mins(15)));
-        assert!(payment_timeout("0s").is_err() && payment_timeout("8761h").is_err());
-        assert!(lease("200ms").is_ok() && lease("199ms").is_err());
+        assert_eq!(parse_payment_timeout("15m"), Ok(Duration::from_mins(15)));
+        assert!(parse_payment_timeout("0s").is_err() && parse_payment_timeout("8761h").is_err());
+        assert!(parse_lease("200ms").is_ok() && parse_lease("199ms").is_err());
         assert!(secret(&"s".repeat(32)).is_ok() && secret("short").is_err());
-        assert!(webhook_secret("one,two").is_ok() && webhook_secret("one,").is_err());
-        assert!(event_sink("https://sink.example/events").is_ok());
-        assert!(event_sink("ftp://sink.example").is_err() && event_sink("sink").is_err());
+        assert!(parse_webhook_secret("one,two").is_ok() && parse_webhook_secret("one,").is_err());
+        assert!(parse_event_sink("https://sink.example/events").is_ok());
+        assert!(parse_event_sink("ftp://sink.example").is_err() && parse_event_sink("sink").is_err());
     }
 }

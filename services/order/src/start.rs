@@ -18,7 +18,7 @@ use crate::{
     app::{Orders, Parts, Relay, Upstream},
     domain::WebhookSecrets,
     grpc, migration,
-    options::parse_sink,
+    options::sink_url,
     store::sagas::Holder,
 };
 
@@ -26,6 +26,8 @@ use crate::{
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 5002);
 /// The longest a call of the saga may take.
 const CALL_BOUND: Duration = Duration::from_secs(4);
+/// The longest the sending of an event may take: a sink that takes longer is as good as away.
+const SEND_BOUND: Duration = Duration::from_secs(5);
 /// The part of a lease that a call may take. The rest is for the writes around it, so that a process that lives keeps
 /// its steps.
 const CALLS_PER_LEASE: u32 = 2;
@@ -71,7 +73,8 @@ pub async fn start(options: Options, shutdown: &Shutdown) -> anyhow::Result<Runn
     });
     orders.start_workers(relay);
 
-    let running = server.start(grpc::routes(orders), AccessLayer::new(verifier), shutdown);
+    let running =
+        server.start(grpc::routes(orders, options.server.max_message_bytes), AccessLayer::new(verifier), shutdown);
     running.readiness().ready().await;
     Ok(running)
 }
@@ -95,9 +98,10 @@ fn relay(options: &Options) -> anyhow::Result<Option<Relay>> {
     let Some(secret) = &options.event_secret else {
         bail!("{FLAG} needs --event-secret (SHOP_EVENT_SECRET)");
     };
-    let sink = parse_sink(sink).map_err(|detail| anyhow!("{FLAG}: {detail}"))?;
-    let relay =
-        Relay::new(sink, secret, &options.server.shop_uid).context("the client of the event sink can't be made")?;
+    let sink = sink_url(sink).map_err(|detail| anyhow!("{FLAG}: {detail}"))?;
+    let timeout = (options.lease / CALLS_PER_LEASE).min(SEND_BOUND);
+    let relay = Relay::new(sink, secret, &options.server.shop_uid, timeout)
+        .context("the client of the event sink can't be made")?;
     Ok(Some(relay))
 }
 

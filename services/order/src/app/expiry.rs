@@ -30,13 +30,13 @@ impl Orders {
         let reader = self.parts.database.reader();
         let overdue = orders::overdue(reader, BATCH as u64).await?;
         let count = overdue.len();
-        for expired in future::join_all(overdue.into_iter().map(|id| self.expire_one(id))).await {
-            let Some((order, lease)) = expired? else { continue };
+        worker::pass_on(future::join_all(overdue.into_iter().map(|id| self.expire_one(id))).await, |expired| {
+            let Some((order, lease)) = expired else { return };
             self.bulletin.announce(order.id);
             self.metrics.moved(&order);
             self.wake.relay.notify_one();
             self.spawn_saga(lease);
-        }
+        })?;
         if count == BATCH {
             return Ok(Duration::ZERO);
         }

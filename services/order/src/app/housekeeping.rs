@@ -28,6 +28,8 @@ impl Orders {
     }
 
     async fn sweep(&self, relayed: bool) -> Result<Duration, Error> {
+        // First, so that they are told also while nothing can be written.
+        self.look_at_ages(relayed).await?;
         let reader = self.parts.database.reader();
         let keys = keys::forgotten(reader, SWEEP).await?;
         let mut events = outbox::old(reader, EVENTS_KEPT, false, SWEEP).await?;
@@ -45,7 +47,6 @@ impl Orders {
             })
             .await?;
         }
-        self.look_at_ages(relayed).await?;
         Ok(if found as u64 >= SWEEP { Duration::ZERO } else { PERIOD })
     }
 

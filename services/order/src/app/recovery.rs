@@ -34,11 +34,11 @@ impl Orders {
                 Box::pin(async move { Ok(sagas::claim(transaction, order_id, holder).await?) })
             })
         });
-        for claim in future::join_all(claims).await {
-            if let Some(lease) = claim? {
+        worker::pass_on(future::join_all(claims).await, |lease| {
+            if let Some(lease) = lease {
                 self.spawn_saga(lease);
             }
-        }
+        })?;
         if due.len() == free {
             return Ok(Duration::ZERO);
         }

@@ -25,11 +25,7 @@ use crate::{
 
 /// Orders whose events are sent at once.
 const CONCURRENCY: usize = 8;
-/// A sink that takes longer is as good as away.
-const TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long an order's events are one process's to send. It is extended with each that was sent.
-const LEASE: Duration = Duration::from_secs(10);
 /// The pause while as many deliveries run as may.
 const WHILE_FULL: Duration = Duration::from_millis(50);
 
@@ -53,10 +49,16 @@ enum SendError {
 }
 
 impl Relay {
-    /// A relay to `sink`. `shop_uid` makes the events' source unique.
-    pub(crate) fn new(sink: Url, secret: &SecretString, shop_uid: &str) -> Result<Self, reqwest::Error> {
+    /// A relay to `sink`. `shop_uid` makes the events' source unique; `timeout` bounds the sending of one, and must be well
+    /// below the lease of a delivery, which each event that was sent extends.
+    pub(crate) fn new(
+        sink: Url,
+        secret: &SecretString,
+        shop_uid: &str,
+        timeout: Duration,
+    ) -> Result<Self, reqwest::Error> {
         let client = reqwest::Client::builder()
-            .timeout(TIMEOUT)
+            .timeout(timeout)
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(redirect::Policy::none())
             .build()?;
@@ -104,17 +106,18 @@ impl Orders {
         }
         let reader = self.parts.database.reader();
         let due = outbox::due(reader, free as u64).await?;
-        for claim in future::join_all(due.iter().map(|&order_id| self.claim_delivery(order_id))).await {
-            let Some(delivery) = claim? else { continue };
-            // Never closed, and only this worker takes permits.
-            let Ok(permit) = Arc::clone(permits).acquire_owned().await else { break };
+        let claims = future::join_all(due.iter().map(|&order_id| self.claim_delivery(order_id))).await;
+        worker::pass_on(claims, |delivery| {
+            let Some(delivery) = delivery else { return };
+            // Only this worker takes permits, and asked for no more than were free.
+            let Ok(permit) = Arc::clone(permits).try_acquire_owned() else { return };
             let (orders, relay) = (self.clone(), relay.clone());
             self.parts.shutdown.spawn("delivery of events", async move {
                 orders.deliver_events(&relay, delivery).await;
                 drop(permit);
                 orders.wake.relay.notify_one();
             });
-        }
+        })?;
         if due.len() == free {
             return Ok(WHILE_FULL);
         }
@@ -123,8 +126,9 @@ impl Orders {
     }
 
     async fn claim_delivery(&self, order_id: Uuid) -> Result<Option<Delivery>, Error> {
+        let lease = self.parts.holder.lease;
         self.commit(Commit::RelayClaim, move |transaction| {
-            Box::pin(async move { Ok(outbox::claim(transaction, order_id, LEASE).await?) })
+            Box::pin(async move { Ok(outbox::claim(transaction, order_id, lease).await?) })
         })
         .await
     }
@@ -160,8 +164,9 @@ impl Orders {
 
     /// Notes that an event was sent; false when another process has the delivery now.
     async fn note_sent(&self, delivery: Delivery, version: i64) -> Result<bool, Error> {
+        let lease = self.parts.holder.lease;
         self.commit(Commit::RelaySent, move |transaction| {
-            Box::pin(async move { Ok(outbox::sent(transaction, delivery, version, LEASE).await?) })
+            Box::pin(async move { Ok(outbox::sent(transaction, delivery, version, lease).await?) })
         })
         .await
     }

@@ -9,7 +9,8 @@ use tonic::service::Routes;
 
 use crate::app::Orders;
 
-/// The service's routes.
-pub(crate) fn routes(orders: Orders) -> Routes {
-    Routes::new(OrderServiceServer::new(service::Service { orders }))
+/// The service's routes; `max_message_bytes` bounds what a request decodes to.
+pub(crate) fn routes(orders: Orders, max_message_bytes: usize) -> Routes {
+    let service = OrderServiceServer::new(service::Service { orders });
+    Routes::new(service.max_decoding_message_size(max_message_bytes))
 }
