@@ -10,12 +10,14 @@ use shop_proto::{
         CommitRequest, RefusalReason, ReleaseRequest, ReservationLine, ReserveRequest, ReturnRequest,
         reservation_service_client::ReservationServiceClient, reserve_response,
     },
+    status::{ERROR_DOMAIN, Reason},
     types,
     user::{Standing, ValidateUserRequest, user_service_client::UserServiceClient},
 };
 use shop_server::deadline::{self, Deadline};
 use shop_types::{Instant, Money, Uuid};
 use tonic::{Code, Request, Status};
+use tonic_types::StatusExt as _;
 
 use crate::domain::{Line, LineRefusal, ShippingAddress};
 
@@ -156,7 +158,7 @@ impl Upstream {
         let mut reservations = self.reservations.clone();
         let answer = match deadline::scope(self.deadline(), reservations.reserve(request)).await {
             Ok(answer) => answer.into_inner(),
-            Err(status) if status.code() == Code::FailedPrecondition => return Ok(ReserveAnswer::Conflict),
+            Err(status) if is_state_conflict(&status) => return Ok(ReserveAnswer::Conflict),
             Err(status) => return Err(status.into()),
         };
         match answer.outcome {
@@ -211,9 +213,18 @@ impl Upstream {
 fn moved<T>(answer: Result<T, Status>) -> Result<MoveAnswer, CallError> {
     match answer {
         Ok(_) => Ok(MoveAnswer::Done),
-        Err(status) if status.code() == Code::FailedPrecondition => Ok(MoveAnswer::Conflict),
+        Err(status) if is_state_conflict(&status) => Ok(MoveAnswer::Conflict),
         Err(status) => Err(status.into()),
     }
+}
+
+/// Whether product itself says that the state of the reservation is in the way. Any other refusal of a precondition, a
+/// proxy's for example, says nothing of the goods.
+fn is_state_conflict(status: &Status) -> bool {
+    status
+        .get_error_details()
+        .error_info()
+        .is_some_and(|info| info.domain == ERROR_DOMAIN && info.reason == Reason::StateConflict.code())
 }
 
 fn product_id(text: &str) -> Result<Uuid, CallError> {
@@ -244,4 +255,24 @@ fn timestamp(at: Instant) -> Timestamp {
     // The remainder is below a million.
     let nanos = i32::try_from(micros.rem_euclid(1_000_000) * 1_000).unwrap_or_default();
     Timestamp { seconds: micros.div_euclid(1_000_000), nanos }
+}
+
+#[cfg(test)]
+mod tests {
+    use shop_proto::status::Refusal;
+
+    use super::*;
+
+    #[test]
+    fn only_what_product_calls_a_conflict_of_state_is_one() {
+        let answer = |status: Status| moved::<()>(Err(status)).ok();
+        assert_eq!(answer(Refusal::new(Reason::StateConflict, "Released.").into()), Some(MoveAnswer::Conflict));
+        for other in [
+            Refusal::new(Reason::StaleVersion, "Another version.").into(),
+            Status::failed_precondition("from a proxy"),
+            Status::unavailable("away"),
+        ] {
+            assert_eq!(answer(other), None);
+        }
+    }
 }
