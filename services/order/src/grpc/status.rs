@@ -43,9 +43,8 @@ fn refusal(error: &Error) -> Refusal {
         Error::InvalidCursor(_) => Refusal::new(Reason::InvalidCursor, "The cursor belongs to another listing."),
         Error::NoUser => Refusal::new(Reason::Unauthenticated, "Sign in first."),
         Error::UnknownOrder => Refusal::new(Reason::NotFound, "There is no such order."),
-        Error::WrongState(refused) => {
-            Refusal::new(Reason::StateConflict, refused.to_string()).with_metadata("status", refused.from.as_str())
-        }
+        Error::WrongState(refused) => Refusal::new(Reason::StateConflict, refused.to_string())
+            .with_metadata("order_status", refused.from.as_str()),
         Error::Rejected(rejection) => rejected(rejection),
         Error::UserNotAllowed => Refusal::new(Reason::UserNotAllowed, "Your account may not order."),
         Error::KeyReused => Refusal::new(
@@ -81,9 +80,7 @@ fn rejected(rejection: &Rejection) -> Refusal {
             (Reason::ProductNotOrderable, "A product of the order is unknown or no longer sold.")
         }
         Some(domain::Reason::UserNotAllowed) => (Reason::UserNotAllowed, "Your account may not order."),
-        Some(domain::Reason::TotalTooLarge) => {
-            (Reason::TotalTooLarge, "The order's total is too large to be represented.")
-        }
+        Some(domain::Reason::TotalTooLarge) => (Reason::TotalTooLarge, "The order's total is too large to be paid."),
         // The others are no reasons of a rejection.
         _ => (Reason::OutOfStock, "A product of the order is not available in the quantity ordered."),
     };

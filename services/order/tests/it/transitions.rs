@@ -99,7 +99,7 @@ async fn every_action_in_every_state() {
             let refusal = result.unwrap_err();
             assert_eq!(refusal.reason, Reason::StateConflict, "{state:?} × {action:?}");
             let name = state.as_str_name().trim_start_matches("ORDER_STATUS_").to_lowercase();
-            assert_eq!(refusal.metadata["status"], name, "{refusal:?}");
+            assert_eq!(refusal.metadata["order_status"], name, "{refusal:?}");
             assert!(refusal.detail.contains(&name), "{refusal:?}");
         }
     }
