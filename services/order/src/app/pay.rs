@@ -10,8 +10,8 @@ use shop_types::{Instant, Money, Uuid, new_id};
 use super::{Error, Orders, saga};
 use crate::{
     domain::{
-        Actor, Change, Event, Invalid, MAX_BODY, Notice, Order, PaymentVerdict, Reference, Viewer, beginning_of,
-        judge_payment,
+        Actor, Change, Event, Invalid, MAX_AMOUNT, MAX_BODY, Notice, Order, PaymentVerdict, Reference, Viewer,
+        beginning_of, judge_payment, reference_of_notice,
     },
     failpoint::Commit,
     store::{
@@ -21,6 +21,9 @@ use crate::{
         sagas::{self, Holder, Lease},
     },
 };
+
+/// The outcome of a notice whose reference is another payment's.
+const REFERENCE_REUSED: &str = "reference_reused";
 
 /// A payment as it stands, and its order.
 #[derive(Debug)]
@@ -52,6 +55,7 @@ impl Orders {
         reference: Reference,
         amount: Money,
     ) -> Result<Paid, Error> {
+        check_size(amount)?;
         let orders = self.clone();
         self.detached("recording a payment", async move {
             let holder = orders.parts.holder;
@@ -81,7 +85,7 @@ impl Orders {
         let notice = Notice::parse(&body)?;
         let orders = self.clone();
         self.detached("taking a payment notice", async move {
-            let holder = orders.parts.holder;
+            let (holder, named) = (orders.parts.holder, notice.clone());
             let noticed = orders
                 .commit(Commit::Notice, move |transaction| {
                     Box::pin(take_notice(transaction, notice.clone(), body.clone(), holder))
@@ -89,10 +93,17 @@ impl Orders {
                 .await?;
             let Noticed::Stored { outcome, paid } = noticed else { return Ok(true) };
             orders.metrics.notice(outcome);
-            if let Some(paid) = paid {
-                orders.announce_payment(&paid);
-            } else {
-                tracing::warn!(notice.outcome = outcome, "a payment notice fits no order; it is kept");
+            if let Some(paid) = &paid {
+                orders.announce_payment(paid);
+            }
+            if paid.is_none() || outcome == REFERENCE_REUSED {
+                tracing::error!(
+                    notice.id = named.id.as_str(),
+                    notice.outcome = outcome,
+                    order.id = %named.order_id,
+                    payment.reference = named.reference.as_str(),
+                    "a payment notice does not fit; somebody must look at it"
+                );
             }
             Ok(false)
         })
@@ -110,6 +121,14 @@ impl Orders {
             self.spawn_saga(lease);
         }
     }
+}
+
+/// Staff that names more than anybody has made a mistake.
+fn check_size(amount: Money) -> Result<(), Error> {
+    if amount.amount() > MAX_AMOUNT {
+        return Err(Invalid::field("/amount/amount", format!("must be at most {MAX_AMOUNT}")).into());
+    }
+    Ok(())
 }
 
 /// Staff that names another currency made a mistake; a provider that does has the money.
@@ -197,6 +216,26 @@ async fn keep(
     Ok(revise::revise(transaction, order, &revision, Guard::None).await?)
 }
 
+/// Keeps the money of a notice whose reference is another payment's as owed back, under a reference of its own, so that
+/// staff finds it.
+async fn keep_misfit(transaction: &DatabaseTransaction, order: Order, notice: &Notice) -> Result<Paid, Error> {
+    let (id, amount) = (new_id(), notice.amount);
+    let now = clock::read(transaction).await?;
+    let order = keep(transaction, order, amount, Actor::PaymentProvider, now).await?;
+    let payment = Payment {
+        id,
+        order_id: order.id,
+        reference: reference_of_notice(notice.id.as_str(), id),
+        amount,
+        outcome: PaymentOutcome::RefundDue,
+        recorded_at: now,
+    };
+    if !money::insert_payment(transaction, &payment, Actor::PaymentProvider).await? {
+        return Err(Error::Raced);
+    }
+    Ok(Paid { payment, order, replayed: false, begun: None })
+}
+
 /// The transaction of a notice: what it says is applied, and it is kept as it came.
 async fn take_notice(
     transaction: &DatabaseTransaction,
@@ -207,17 +246,23 @@ async fn take_notice(
     if money::has_notice(transaction, &notice).await? {
         return Ok(Noticed::Known);
     }
+    let (provider, amount) = (Actor::PaymentProvider, notice.amount);
     let applied = match orders::find(transaction, notice.order_id, None).await? {
         None => Err(Error::UnknownOrder),
-        Some(order) => pay(transaction, order, &notice.reference, notice.amount, Actor::PaymentProvider, holder).await,
+        Some(_) if amount.amount() > MAX_AMOUNT => Err(Error::DueTooLarge),
+        Some(order) => match pay(transaction, order.clone(), &notice.reference, amount, provider, holder).await {
+            Err(Error::ReferenceReused) if amount.amount() > 0 => keep_misfit(transaction, order, &notice).await,
+            applied => applied,
+        },
     };
     let (outcome, paid) = match applied {
         Ok(paid) if paid.replayed => ("repeated", Some(Box::new(paid))),
+        Ok(paid) if paid.payment.reference != notice.reference.as_str() => (REFERENCE_REUSED, Some(Box::new(paid))),
         Ok(paid) => (paid.payment.outcome.as_str(), Some(Box::new(paid))),
         Err(Error::UnknownOrder) => ("unknown_order", None),
-        Err(Error::ReferenceReused) => ("reference_reused", None),
+        Err(Error::ReferenceReused) => (REFERENCE_REUSED, None),
         Err(Error::NothingPaid) => ("nothing_paid", None),
-        Err(Error::DueTooLarge) => ("due_too_large", None),
+        Err(Error::DueTooLarge) => ("amount_too_large", None),
         Err(error) => return Err(error),
     };
     let now = clock::read(transaction).await?;

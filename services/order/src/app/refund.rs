@@ -33,6 +33,8 @@ pub(crate) struct Refunded {
     pub(crate) order: Order,
     /// Whether the same refund had been recorded before.
     pub(crate) replayed: bool,
+    /// Whether it moved the order, rather than settled what was owed.
+    moved: bool,
     /// The step that it began.
     begun: Option<Lease>,
 }
@@ -50,6 +52,9 @@ impl Orders {
                 .await?;
             if !refunded.replayed {
                 orders.bulletin.announce(refunded.order.id);
+                if refunded.moved {
+                    orders.metrics.moved(&refunded.order);
+                }
                 orders.wake.relay.notify_one();
             }
             if let Some(lease) = refunded.begun {
@@ -73,7 +78,7 @@ async fn refund(
         if refund.order_id != order_id || refund.amount != amount {
             return Err(Error::ReferenceReused);
         }
-        return Ok(Refunded { refund, order, replayed: true, begun: None });
+        return Ok(Refunded { refund, order, replayed: true, moved: false, begun: None });
     }
     let verdict = judge_refund(&order, amount, restock).map_err(|refused| match refused {
         RefundRefused::AmountMismatch { expected } => Error::AmountMismatch { expected },
@@ -85,12 +90,14 @@ async fn refund(
         RefundVerdict::Due => (settle_due(transaction, viewer, order, amount, now).await?, None),
     };
     let reference = reference.as_str().to_owned();
-    let refund = Refund { id: new_id(), order_id, reference, amount, restock, recorded_at: now };
+    // What was owed for other reasons than goods brings none back.
+    let moved = verdict == RefundVerdict::Total;
+    let refund = Refund { id: new_id(), order_id, reference, amount, restock: restock && moved, recorded_at: now };
     if !money::insert_refund(transaction, &refund, viewer.actor()).await? {
         // The same reference came twice at once; the next attempt finds it.
         return Err(Error::Raced);
     }
-    Ok(Refunded { refund, order, replayed: false, begun })
+    Ok(Refunded { refund, order, replayed: false, moved, begun })
 }
 
 /// The price of goods that left went back; when the goods came back too, their Return begins.

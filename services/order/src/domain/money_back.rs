@@ -8,6 +8,10 @@ use shop_types::Money;
 
 use super::{Event, Order, Status, WrongState};
 
+/// Minor units of one payment, and of an order's total: ten million millions of dollars. Thousands of the
+/// largest together can still be counted in 64 bits.
+pub(crate) const MAX_AMOUNT: i64 = 1_000_000_000_000_000;
+
 /// What money that came in is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PaymentVerdict {

@@ -47,6 +47,16 @@ impl Reference {
     }
 }
 
+/// The reference of a payment whose own is another payment's: it leads to the notice that told of it, and `payment_id`
+/// makes it one that nobody can have used.
+pub(crate) fn reference_of_notice(notice_id: &str, payment_id: Uuid) -> String {
+    const PREFIX: &str = "notice:";
+    const UUID_LENGTH: usize = 36;
+    let room = MAX_REFERENCE - PREFIX.len() - 1 - UUID_LENGTH;
+    let id: String = notice_id.chars().take(room).collect();
+    format!("{PREFIX}{id}:{payment_id}")
+}
+
 /// Reads what a person wrote when cancelling; empty is none.
 pub(crate) fn parse_note(raw: &str) -> Result<Option<String>, Invalid> {
     match Text::<MAX_NOTE>::parse_multiline(raw) {
@@ -165,6 +175,15 @@ fn parse_destination(invalid: &mut Invalid, raw: Option<RawDestination<'_>>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_reference_of_a_notice_is_one() {
+        for (id, kept) in [("evt-1", "evt-1".to_owned()), (&*"é".repeat(MAX_REFERENCE), "é".repeat(156))] {
+            let reference = reference_of_notice(id, Uuid::nil());
+            assert_eq!(reference, format!("notice:{kept}:{}", Uuid::nil()));
+            assert_eq!(Reference::parse(&reference).map(|read| read.as_str().to_owned()), Ok(reference));
+        }
+    }
 
     const A: &str = "0198c9a5-0000-7000-8000-00000000000a";
     const B: &str = "0198c9a5-0000-7000-8000-00000000000b";

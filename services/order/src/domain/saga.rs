@@ -32,7 +32,7 @@ pub(crate) enum Outcome {
     /// Disabled or deleted.
     UserRefused,
     StockHeld,
-    /// Stock is held, and the order's total can't be counted in 64 bits.
+    /// Stock is held, and the order's total is beyond what can be paid.
     TotalTooLarge,
     OutOfStock,
     /// A product is unknown or archived.

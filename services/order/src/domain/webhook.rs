@@ -167,7 +167,8 @@ impl Notice {
     }
 }
 
-/// Reads money that changed hands: 0 or more.
+/// Reads money that changed hands: 0 or more. A provider's amount beyond [`super::MAX_AMOUNT`] can be read; it is stored
+/// with the notice, and not applied.
 pub(crate) fn parse_amount(invalid: &mut Invalid, amount: i64, currency: &str) -> Option<Money> {
     let currency = invalid.take("/amount/currency", currency.parse::<Currency>());
     if amount < 0 {

@@ -24,3 +24,4 @@ mod refund;
 mod relay;
 mod transitions;
 mod webhook;
+mod zz_load;

@@ -8,6 +8,9 @@ use shop_proto::{
 
 use crate::harness::{Shop, eur, pointers, reason, usd};
 
+/// Minor units of one payment at most.
+const MOST: i64 = 1_000_000_000_000_000;
+
 #[tokio::test]
 async fn the_exact_total_pays_and_takes_the_goods_out_of_stock() {
     let shop = Shop::open().await;
@@ -130,8 +133,15 @@ async fn what_is_owed_back_stays_countable() {
     let ada = shop.customer().await;
     let tea = shop.product(499, 10).await;
     let order = shop.paid(&ada, &[(&tea, 2)]).await;
-    shop.pay(&order.id, "bank-2", usd(i64::MAX)).await.unwrap();
-    assert_eq!(reason(shop.pay(&order.id, "bank-3", usd(1)).await), Reason::AmountMismatch);
+    for too_much in [MOST + 1, i64::MAX] {
+        let refusal = shop.pay(&order.id, "bank-2", usd(too_much)).await.unwrap_err();
+        assert_eq!((refusal.reason, pointers(&refusal)), (Reason::ValidationFailed, vec!["/amount/amount"]));
+    }
+    for reference in ["bank-2", "bank-3"] {
+        shop.pay(&order.id, reference, usd(MOST)).await.unwrap();
+    }
+    assert_eq!(shop.cancel(&ada, &order.id).await.unwrap().refund_due, Some(usd(2 * MOST + 998)));
+    shop.refund(&order.id, "back-1", usd(2 * MOST + 998), false).await.unwrap();
     shop.assert_clean().await;
 }
 

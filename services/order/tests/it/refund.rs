@@ -64,7 +64,9 @@ async fn what_is_owed_is_settled_in_every_state() {
     let cancelled = shop.paid(&ada, &[(&tea, 2)]).await;
     shop.cancel(&ada, &cancelled.id).await.unwrap();
     assert_eq!(reason(shop.refund(&cancelled.id, "back-1", usd(1), false).await), Reason::AmountMismatch);
-    let settled = shop.refund(&cancelled.id, "back-1", usd(998), true).await.unwrap().order.unwrap();
+    let refunded = shop.refund(&cancelled.id, "back-1", usd(998), true).await.unwrap();
+    assert!(!refunded.refund.unwrap().restock, "the cancel brought the goods back");
+    let settled = refunded.order.unwrap();
     assert_eq!((settled.status(), settled.refund_due), (OrderStatus::Cancelled, None));
     assert_eq!(reason(shop.refund(&cancelled.id, "back-2", usd(998), false).await), Reason::StateConflict);
 

@@ -69,14 +69,16 @@ async fn what_does_not_fit_is_stored_and_owed_back() {
     notify(&shop, &notice("evt-1", &order.id, "pay-1", 998, "EUR")).await.unwrap();
     notify(&shop, &notice("evt-2", &order.id, "pay-2", 1, "USD")).await.unwrap();
     notify(&shop, &notice("evt-3", &order.id, "pay-3", 0, "USD")).await.unwrap();
-    // The reference of another payment, and an order that never was.
+    // The reference of another payment, more than can be, and an order that never was.
     notify(&shop, &notice("evt-4", &order.id, "pay-2", 2, "USD")).await.unwrap();
+    assert!(notify(&shop, &notice("evt-4", &order.id, "pay-2", 2, "USD")).await.unwrap());
+    notify(&shop, &notice("evt-6", &order.id, "pay-6", i64::MAX, "USD")).await.unwrap();
     notify(&shop, &notice("evt-5", &new_id().to_string(), "pay-5", 998, "USD")).await.unwrap();
     assert!(notify(&shop, &notice("evt-5", &new_id().to_string(), "pay-5", 998, "USD")).await.unwrap());
 
     let now = shop.get(&ada, &order.id).await.unwrap();
-    assert_eq!((now.status(), now.refund_due), (OrderStatus::Reserved, Some(usd(1))), "the order's currency first");
-    let settled = shop.refund(&order.id, "back-1", usd(1), false).await.unwrap().order.unwrap();
+    assert_eq!((now.status(), now.refund_due), (OrderStatus::Reserved, Some(usd(1 + 2))), "the order's currency first");
+    let settled = shop.refund(&order.id, "back-1", usd(3), false).await.unwrap().order.unwrap();
     assert_eq!(settled.refund_due, Some(eur(998)));
     let settled = shop.refund(&order.id, "back-2", eur(998), false).await.unwrap().order.unwrap();
     assert_eq!(settled.refund_due, None);

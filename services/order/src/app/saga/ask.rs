@@ -10,7 +10,7 @@ use crate::{
         Error, Orders,
         upstream::{CallError, HeldLine, MoveAnswer, ReserveAnswer, UserAnswer},
     },
-    domain::{Item, ItemAnswer, LineRefusal, Order, Outcome, Priced, Step, total},
+    domain::{Item, ItemAnswer, LineRefusal, MAX_AMOUNT, Order, Outcome, Priced, Step, total},
 };
 
 /// How much longer product keeps a reservation than the order lasts: a net for orphans, far beyond any outage in which a
@@ -81,6 +81,8 @@ fn held_answer(order: &Order, held: &[HeldLine]) -> Result<Answer, CallError> {
         items.push(Item { line: item.line, answer: ItemAnswer::Priced(priced) });
     }
     match total(&items) {
+        // It could not be paid.
+        Ok(Some(total)) if total.amount() > MAX_AMOUNT => Ok(Outcome::TotalTooLarge.into()),
         Ok(_) => Ok(Answer { outcome: Outcome::StockHeld, items: Some(items) }),
         Err(MoneyError::Overflow) => Ok(Outcome::TotalTooLarge.into()),
         Err(MoneyError::CurrencyMismatch) => Err(CallError::Answer("the prices are of different currencies")),
