@@ -4,11 +4,14 @@
 //! A hash takes some twenty milliseconds of a core and 19 MiB. More of them at once than cores would only make all of them
 //! late, so a few wait and the others are refused.
 
-use std::{sync::Arc, thread};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
 
 use argon2::{
-    Algorithm, Argon2, Params, PasswordHash, PasswordHasher as _, PasswordVerifier as _, Version,
-    password_hash::{Error as PhcError, SaltString},
+    Algorithm, Argon2, Block, Params, PasswordHash, Version,
+    password_hash::{Error as PhcError, Output, ParamsString, Salt, SaltString},
 };
 use aws_lc_rs::rand;
 use tokio::sync::Semaphore;
@@ -22,6 +25,9 @@ const LANES: u32 = 1;
 const SALT_LEN: usize = 16;
 /// Hashes that may wait for a core, per core: a tenth of a second of waiting.
 const WAITING_PER_CORE: usize = 4;
+/// Of the places of a core, working and waiting, those that registrations may take: anyone can ask for them, and logins
+/// are to find the rest.
+const REGISTERING_PER_CORE: usize = 2;
 
 /// Verified where there is no account, so that its absence takes as long as a wrong password. No password has this hash:
 /// it is 32 zero bytes.
@@ -53,8 +59,10 @@ pub(crate) enum Verified {
 /// Hashes on a bounded number of threads. Clones share the bound.
 #[derive(Debug, Clone)]
 pub(crate) struct Hasher {
+    memory: Arc<Memory>,
     working: Arc<Semaphore>,
     admitted: Arc<Semaphore>,
+    registering: Arc<Semaphore>,
 }
 
 impl Hasher {
@@ -66,30 +74,39 @@ impl Hasher {
 
     fn with_cores(cores: usize) -> Self {
         Self {
+            memory: Arc::default(),
             working: Arc::new(Semaphore::new(cores)),
             admitted: Arc::new(Semaphore::new(cores * (1 + WAITING_PER_CORE))),
+            registering: Arc::new(Semaphore::new(cores * REGISTERING_PER_CORE)),
         }
     }
 
     /// A new hash, as a PHC string.
     pub(crate) async fn hash(&self, password: Password) -> Result<String, Error> {
-        self.run(move || hash(&password)).await
+        self.run(move |memory| hash(&password, memory)).await
+    }
+
+    /// [`Hasher::hash`] for a registration, within the smaller share of those.
+    pub(crate) async fn hash_for_stranger(&self, password: Password) -> Result<String, Error> {
+        let _place = self.registering.try_acquire().map_err(|_| Error::Overloaded)?;
+        self.hash(password).await
     }
 
     /// Compares a password with a hash, or with nobody's.
     pub(crate) async fn verify(&self, password: Password, stored: Option<String>) -> Result<Verified, Error> {
-        self.run(move || verify(&password, stored.as_deref().unwrap_or(NOBODYS_HASH))).await
+        self.run(move |memory| verify(&password, stored.as_deref().unwrap_or(NOBODYS_HASH), memory)).await
     }
 
     async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> Result<T, HashError> + Send + 'static,
+        work: impl FnOnce(&mut Vec<Block>) -> Result<T, HashError> + Send + 'static,
     ) -> Result<T, Error> {
         let _place = self.admitted.try_acquire().map_err(|_| Error::Overloaded)?;
         let core = Arc::clone(&self.working).acquire_owned().await.map_err(|_| Error::Overloaded)?;
         // A caller that stops waiting does not stop the thread, which therefore keeps the core itself.
+        let memory = Arc::clone(&self.memory);
         let done = tokio::task::spawn_blocking(move || {
-            let result = work();
+            let result = memory.lend(work);
             drop(core);
             result
         });
@@ -97,30 +114,75 @@ impl Hasher {
     }
 }
 
-fn argon2() -> Result<Argon2<'static>, HashError> {
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|error| HashError::Hash(error.into()))?;
-    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+/// The working memory of hashes, used again: allocated anew for each, it would come to rest in the arena of whichever of
+/// the many blocking threads had run it, hundreds of MiB in all. As many as hashes run at once, one a core.
+#[derive(Default)]
+struct Memory(Mutex<Vec<Vec<Block>>>);
+
+impl std::fmt::Debug for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Memory")
+    }
 }
 
-fn hash(password: &Password) -> Result<String, HashError> {
+impl Memory {
+    fn lend<T>(&self, work: impl FnOnce(&mut Vec<Block>) -> T) -> T {
+        // Nothing under this lock can leave it half changed.
+        let free = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut blocks = free().pop().unwrap_or_default();
+        let result = work(&mut blocks);
+        free().push(blocks);
+        result
+    }
+}
+
+fn current() -> Result<Params, HashError> {
+    Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|error| HashError::Hash(error.into()))
+}
+
+/// The hash of a password by the given figures.
+fn compute(password: &Password, salt: Salt<'_>, params: &Params, memory: &mut Vec<Block>) -> Result<Output, PhcError> {
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+    if memory.len() < params.block_count() {
+        memory.resize(params.block_count(), Block::new());
+    }
+    let memory = &mut memory[..params.block_count()];
+    let mut salt_bytes = [0; Salt::MAX_LENGTH];
+    let salt = salt.decode_b64(&mut salt_bytes)?;
+    let length = params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN);
+    Output::init_with(length, |out| {
+        Ok(argon2.hash_password_into_with_memory(password.expose().as_bytes(), salt, out, memory)?)
+    })
+}
+
+fn hash(password: &Password, memory: &mut Vec<Block>) -> Result<String, HashError> {
     let mut salt = [0; SALT_LEN];
     rand::fill(&mut salt).map_err(|_| HashError::Randomness)?;
     let salt = SaltString::encode_b64(&salt).map_err(HashError::Hash)?;
-    let hash = argon2()?.hash_password(password.expose().as_bytes(), &salt).map_err(HashError::Hash)?;
+    let params = current()?;
+    let output = compute(password, salt.as_salt(), &params, memory).map_err(HashError::Hash)?;
+    let hash = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(&params).map_err(HashError::Hash)?,
+        salt: Some(salt.as_salt()),
+        hash: Some(output),
+    };
     Ok(hash.to_string())
 }
 
-fn verify(password: &Password, stored: &str) -> Result<Verified, HashError> {
-    let argon2 = argon2()?;
+fn verify(password: &Password, stored: &str, memory: &mut Vec<Block>) -> Result<Verified, HashError> {
     let stored = PasswordHash::new(stored).map_err(HashError::Hash)?;
-    match argon2.verify_password(password.expose().as_bytes(), &stored) {
-        Ok(()) => {
-            let renewed = if is_current(&stored, argon2.params()) { None } else { Some(hash(password)?) };
-            Ok(Verified::Right { renewed })
-        }
-        Err(PhcError::Password) => Ok(Verified::Wrong),
-        Err(error) => Err(HashError::Hash(error)),
+    // Every hash here was made by this module, whatever its figures.
+    let (Some(salt), Some(expected), Ok(params)) = (stored.salt, stored.hash, Params::try_from(&stored)) else {
+        return Err(HashError::Hash(PhcError::PhcStringField));
+    };
+    // Outputs are compared in constant time.
+    if compute(password, salt, &params, memory).map_err(HashError::Hash)? != expected {
+        return Ok(Verified::Wrong);
     }
+    let renewed = if is_current(&stored, &current()?) { None } else { Some(hash(password, memory)?) };
+    Ok(Verified::Right { renewed })
 }
 
 /// Whether a hash was made the way new ones are.
@@ -135,6 +197,8 @@ fn is_current(stored: &PasswordHash<'_>, current: &Params) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use argon2::PasswordHasher as _;
+
     use super::*;
 
     fn password(text: &str) -> Password {
@@ -143,29 +207,38 @@ mod tests {
 
     #[test]
     fn a_password_matches_its_own_hash_only() {
-        let hash = hash(&password("a quiet password")).unwrap();
+        let memory = &mut Vec::new();
+        let hash = hash(&password("a quiet password"), memory).unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
-        assert!(matches!(verify(&password("a quiet password"), &hash).unwrap(), Verified::Right { renewed: None }));
-        assert!(matches!(verify(&password("a quiet passwore"), &hash).unwrap(), Verified::Wrong));
+        assert!(matches!(
+            verify(&password("a quiet password"), &hash, memory).unwrap(),
+            Verified::Right { renewed: None }
+        ));
+        assert!(matches!(verify(&password("a quiet passwore"), &hash, memory).unwrap(), Verified::Wrong));
     }
 
     #[test]
     fn nobodys_hash_costs_what_everyones_does() {
         let stored = PasswordHash::new(NOBODYS_HASH).unwrap();
-        assert!(is_current(&stored, argon2().unwrap().params()));
+        assert!(is_current(&stored, &current().unwrap()));
         assert_eq!(stored.hash.map(|hash| hash.len()), Some(32));
-        assert!(matches!(verify(&password("anything"), NOBODYS_HASH).unwrap(), Verified::Wrong));
+        assert!(matches!(verify(&password("anything"), NOBODYS_HASH, &mut Vec::new()).unwrap(), Verified::Wrong));
     }
 
     #[test]
     fn a_hash_with_other_figures_is_made_anew() {
         let weak = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8, 1, 1, None).unwrap());
         let salt = SaltString::encode_b64(&[7; SALT_LEN]).unwrap();
+        let memory = &mut Vec::new();
         let old = weak.hash_password(b"a quiet password", &salt).unwrap().to_string();
-        let Verified::Right { renewed: Some(new) } = verify(&password("a quiet password"), &old).unwrap() else {
+        let Verified::Right { renewed: Some(new) } = verify(&password("a quiet password"), &old, memory).unwrap()
+        else {
             panic!("the hash was not renewed");
         };
-        assert!(matches!(verify(&password("a quiet password"), &new).unwrap(), Verified::Right { renewed: None }));
+        assert!(matches!(
+            verify(&password("a quiet password"), &new, memory).unwrap(),
+            Verified::Right { renewed: None }
+        ));
     }
 
     #[tokio::test]
@@ -176,5 +249,17 @@ mod tests {
         let refused = results.iter().filter(|result| matches!(result, Err(Error::Overloaded))).count();
         assert_eq!(refused, 20 - 1 - WAITING_PER_CORE);
         assert!(hasher.verify(password("x"), None).await.is_ok(), "the places are free again");
+    }
+
+    #[tokio::test]
+    async fn registrations_leave_places_to_logins() {
+        let hasher = Hasher::with_cores(1);
+        let registrations: Vec<_> = (0..20).map(|_| hasher.hash_for_stranger(password("x"))).collect();
+        let logins: Vec<_> =
+            (0..1 + WAITING_PER_CORE - REGISTERING_PER_CORE).map(|_| hasher.verify(password("x"), None)).collect();
+        let (registered, verified) =
+            futures::join!(futures::future::join_all(registrations), futures::future::join_all(logins));
+        assert_eq!(registered.iter().filter(|made| made.is_ok()).count(), REGISTERING_PER_CORE);
+        assert!(verified.iter().all(Result::is_ok));
     }
 }
