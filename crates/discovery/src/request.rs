@@ -12,8 +12,8 @@ use http::{HeaderValue, Request};
 use http_body::{Body, Frame};
 use tonic::{Status, body::Body as TonicBody};
 
-/// A request is kept for a second attempt up to this size, the servers' own limit for a message.
-pub(crate) const REPLAY_LIMIT: usize = 1024 * 1024;
+/// A request is kept for a second attempt up to this size: what the servers read at most, and the five bytes before it.
+pub(crate) const REPLAY_LIMIT: usize = shop_server::MAX_MESSAGE_BYTES + 5;
 
 /// `grpc-timeout` is at most eight digits and a unit ("gRPC over HTTP2").
 const TIMEOUT_MAX_VALUE: u128 = 99_999_999;
@@ -117,7 +117,7 @@ pub(crate) fn parse_timeout(value: &HeaderValue) -> Option<Duration> {
     })
 }
 
-/// Writes `grpc-timeout` in the finest unit that fits, rounded down: the callee gives up first.
+/// Writes `grpc-timeout` in the finest unit that fits, rounded down.
 pub(crate) fn format_timeout(timeout: Duration) -> HeaderValue {
     let (value, unit) = [(timeout.as_micros(), 'u'), (timeout.as_millis(), 'm'), (timeout.as_secs().into(), 'S')]
         .into_iter()

@@ -24,7 +24,7 @@ pub use duration::parse_duration;
 pub use grpc::GrpcServer;
 pub use http::{HttpServer, ObserveHttp};
 pub use listener::ServerError;
-pub use options::ServerOptions;
+pub use options::{MAX_MESSAGE_BYTES, ServerOptions};
 pub use readiness::{Gate, Readiness};
 pub use run::run;
 pub use running::{Addresses, Running};

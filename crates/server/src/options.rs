@@ -12,8 +12,13 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Calls worked on at once. At 100 µs of CPU each it is some 50 ms of work a core, so a call that is let in still meets its
 /// deadline.
 const MAX_IN_FLIGHT: usize = 512;
-/// Largest message: the REST surface allows bodies of 1 MiB and nothing between the services is larger.
-const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
+/// Largest body of the REST surface.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// What a message may have beyond the body it was made from: ids, addresses and what frames them. With less a body that
+/// the gateway takes could be refused behind it.
+const MESSAGE_HEADROOM: usize = 64 * 1024;
+/// Largest message that a server reads unless told otherwise; nothing between the services is larger.
+pub const MAX_MESSAGE_BYTES: usize = MAX_BODY_BYTES + MESSAGE_HEADROOM;
 /// How long resolvers get to notice that this instance leaves before it stops accepting.
 const DRAIN_LEAD: Duration = Duration::from_secs(3);
 /// How long calls in flight get to finish: twice the request time-out.
@@ -43,7 +48,7 @@ pub struct ServerOptions {
     #[arg(long, env = "SHOP_MAX_IN_FLIGHT", value_name = "COUNT", default_value_t = MAX_IN_FLIGHT, value_parser = positive)]
     pub max_in_flight: usize,
 
-    /// Largest message that is read.
+    /// Largest message that a service reads.
     #[arg(long, env = "SHOP_MAX_MESSAGE_BYTES", value_name = "BYTES", default_value_t = MAX_MESSAGE_BYTES, value_parser = positive)]
     pub max_message_bytes: usize,
 

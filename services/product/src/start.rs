@@ -39,13 +39,10 @@ pub async fn start(options: Options, shutdown: &Shutdown) -> anyhow::Result<Runn
     let lapse = app::release_lapsed(database.clone(), options.lapse_interval, shutdown.token());
     shutdown.spawn("lapsed reservations", lapse);
 
-    let routes = grpc::routes(&database, CursorKey::new(&options.cursor_secret), options.currency);
+    let cursors = CursorKey::new(&options.cursor_secret);
+    let routes = grpc::routes(&database, cursors, options.currency, options.server.max_message_bytes);
     let running = server.start(routes, AccessLayer::new(verifier), shutdown);
-    // What is asked to leave before it was ready never will be.
-    tokio::select! {
-        () = running.readiness().ready() => {}
-        () = shutdown.leaving() => {}
-    }
+    running.readiness().ready().await;
     Ok(running)
 }
 

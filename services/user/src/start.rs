@@ -44,7 +44,8 @@ pub async fn start(options: Options, shutdown: &Shutdown) -> anyhow::Result<Runn
 
     let verifier = Verifier::new(bundle, NAME, shop_uid, feed.local());
     let users = users_service(&database, feed, issuer, CursorKey::new(&options.cursor_secret), shutdown);
-    let routes = Routes::new(UserServiceServer::new(users));
+    let service = UserServiceServer::new(users).max_decoding_message_size(options.server.max_message_bytes);
+    let routes = Routes::new(service);
     let running = server.start(routes, AccessLayer::new(verifier), shutdown);
     running.readiness().ready().await;
     Ok(running)

@@ -14,12 +14,14 @@ use tonic::service::Routes;
 
 use crate::app::{Catalogue, Inventory, Reservations};
 
-/// Both services over one database.
-pub(crate) fn routes(database: &Database, cursors: CursorKey, currency: Currency) -> Routes {
+/// Both services over one database, which read messages of that many bytes at most.
+pub(crate) fn routes(database: &Database, cursors: CursorKey, currency: Currency, max_message_bytes: usize) -> Routes {
     let products = catalogue::Products {
         catalogue: Catalogue::new(database.clone(), cursors, currency),
         inventory: Inventory::new(database.clone()),
     };
     let holds = reservations::Holds { reservations: Reservations::new(database.clone()) };
-    Routes::new(ProductServiceServer::new(products)).add_service(ReservationServiceServer::new(holds))
+    let products = ProductServiceServer::new(products).max_decoding_message_size(max_message_bytes);
+    let holds = ReservationServiceServer::new(holds).max_decoding_message_size(max_message_bytes);
+    Routes::new(products).add_service(holds)
 }
