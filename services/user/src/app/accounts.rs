@@ -11,7 +11,7 @@ use super::{Error, Feed, Hasher, end_sessions, hashing::Verified};
 use crate::{
     domain::{
         Check, ClientAddress, DisplayName, Email, Failures, Invalid, Password, Revocation, Standing, Subject, User,
-        Verdict, forget_after, judge,
+        Verdict, account_key, forget_after, judge,
     },
     store::{addresses, logins, revocations, users},
 };
@@ -60,7 +60,7 @@ pub(crate) async fn insert_account(
     if users::credentials_by_email(database.reader(), &email).await?.is_some() {
         return Err(Error::EmailTaken);
     }
-    let hash = hasher.hash(password).await?;
+    let hash = hasher.hash_for_stranger(password).await?;
     let row = Arc::new((email, display_name.into_string(), hash));
     database
         .write(move |transaction| {
@@ -151,7 +151,7 @@ impl Accounts {
     /// Whether somebody with a session also knows the password. Throttled by session, so that a stolen one can't be used
     /// to guess it.
     async fn prove_password(&self, caller: &UserCaller, email: &Email, raw: &str, hash: String) -> Result<(), Error> {
-        let key = Arc::new((crate::domain::account_key(email.key()), ClientAddress::session(caller.session_id)));
+        let key = Arc::new((account_key(email.key()), ClientAddress::session(caller.session_id)));
         let counted_as = self
             .database
             .write(move |transaction| {
@@ -222,6 +222,7 @@ async fn delete(transaction: &DatabaseTransaction, id: Uuid) -> Result<Vec<Revoc
     end_sessions(transaction, id, None).await?;
     addresses::delete_all(transaction, id).await?;
     logins::forget_addresses(transaction, id).await?;
+    logins::forget_failures_of(transaction, &account_key(&user.email)).await?;
     users::anonymise(transaction, id, epoch, now).await?;
     Ok(revoked)
 }

@@ -15,7 +15,7 @@ use super::{
     sessions::{Opened, open_session},
 };
 use crate::{
-    domain::{ClientAddress, Email, Password, Verdict, account_key, judge},
+    domain::{ClientAddress, Email, Password, SPACING, Verdict, account_key, judge},
     store::{
         logins,
         users::{self, Credentials},
@@ -123,6 +123,13 @@ async fn admit(transaction: &DatabaseTransaction, claim: &Claim) -> Result<Admis
             Ok(Admission { counted_as: Some(id), failure: Error::LoginFailed, credentials })
         }
         Verdict::AdmittedFromKnown { retry_after } => {
+            let its_turn = match &credentials {
+                Some(credentials) => logins::claim_turn(transaction, credentials.user.id, &claim.address).await?,
+                None => false,
+            };
+            if !its_turn {
+                return Err(Error::Throttled { retry_after: SPACING });
+            }
             Ok(Admission { counted_as: None, failure: Error::Throttled { retry_after }, credentials })
         }
         Verdict::Throttled { retry_after } => Err(Error::Throttled { retry_after }),

@@ -15,5 +15,5 @@ pub(crate) use invalid::{Check, Invalid};
 pub(crate) use password::Password;
 pub(crate) use refresh::{Presented, RefreshToken, SESSION_TTL, Session, SessionSecret};
 pub(crate) use revocation::{Revocation, Subject, forget_after};
-pub(crate) use throttle::{ClientAddress, Failures, Limit, Verdict, WINDOW, account_key, judge};
+pub(crate) use throttle::{ClientAddress, Failures, Limit, SPACING, Verdict, WINDOW, account_key, judge};
 pub(crate) use user::{DisplayName, Standing, User};

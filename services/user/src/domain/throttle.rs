@@ -1,7 +1,8 @@
 //! The login throttle: how many failures are too many, for whom.
 //!
 //! Three counts over the last quarter of an hour. Failures from an address the account has signed in from before never
-//! shut its owner out: the right password from there always works, whatever anyone else does to the account.
+//! shut its owner out: the right password from there always works, whatever anyone else does to the account. Beyond the
+//! limits it is one attempt a second that is looked at from there, so that whoever shares the address can't guess on.
 
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -16,6 +17,9 @@ use super::Email;
 
 /// How long a failure counts.
 pub(crate) const WINDOW: Duration = Duration::from_mins(15);
+
+/// The time between two attempts from a known address that are looked at beyond the limits.
+pub(crate) const SPACING: Duration = Duration::from_secs(1);
 
 /// What failures are counted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +57,8 @@ pub(crate) struct Failures {
 pub(crate) enum Verdict {
     /// It is, and counts as a failure until it succeeds.
     Admitted,
-    /// It is, because it comes from where the account signs in; a wrong password is answered as throttled.
+    /// It is when its turn has come ([`SPACING`]), because it comes from where the account signs in; a wrong password is
+    /// answered as throttled.
     AdmittedFromKnown { retry_after: Duration },
     /// It is not.
     Throttled { retry_after: Duration },

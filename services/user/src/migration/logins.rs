@@ -27,13 +27,15 @@ pub(super) fn failures_time() -> IndexCreateStatement {
     Index::create().name("login_failures_at").table("login_failures").col("at").to_owned()
 }
 
-/// Addresses that an account signed in from.
+/// Addresses that an account signed in from. `looked_at` is when an attempt from there beyond the limits was last looked
+/// at; 0 after a login.
 pub(super) fn addresses() -> TableCreateStatement {
     Table::create()
         .table("login_addresses")
         .col(ColumnDef::new("user_id").uuid().not_null())
         .col(ColumnDef::new("address").string_len(64).not_null())
         .col(ColumnDef::new("last_used_at").big_integer().not_null())
+        .col(ColumnDef::new("looked_at").big_integer().not_null())
         .primary_key(Index::create().col("user_id").col("address"))
         .foreign_key(
             ForeignKey::create().name("login_addresses_user").from("login_addresses", "user_id").to("users", "id"),

@@ -115,6 +115,7 @@ pub(super) mod login_address {
         #[sea_orm(primary_key, auto_increment = false)]
         pub(crate) address: String,
         pub(crate) last_used_at: i64,
+        pub(crate) looked_at: i64,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

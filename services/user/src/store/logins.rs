@@ -6,11 +6,11 @@ use sea_orm::{
     QuerySelect as _,
     sea_query::{Expr, ExprTrait as _, OnConflict},
 };
-use shop_storage::StorageError;
+use shop_storage::{StorageError, clock};
 use shop_types::{Instant, Uuid};
 
 use super::entity::{login_address as known, login_failure as failure};
-use crate::domain::{ClientAddress, Failures, Limit, WINDOW};
+use crate::domain::{ClientAddress, Failures, Limit, SPACING, WINDOW};
 
 /// For each limit, whether it is reached at `now`.
 pub(crate) async fn failures(
@@ -87,6 +87,24 @@ pub(crate) async fn is_known(
     Ok(known::Entity::find_by_id(key).one(connection).await?.is_some())
 }
 
+/// Claims the turn of an attempt from a known address beyond the limits; false when the last one since a login was less
+/// than [`SPACING`] ago. The database decides, by its clock, so that of many at once one is looked at.
+pub(crate) async fn claim_turn(
+    connection: &impl ConnectionTrait,
+    user_id: Uuid,
+    address: &ClientAddress,
+) -> Result<bool, StorageError> {
+    let spacing = i64::try_from(SPACING.as_micros()).unwrap_or(i64::MAX);
+    let claimed = known::Entity::update_many()
+        .col_expr(known::Column::LookedAt, clock::now())
+        .filter(known::Column::UserId.eq(user_id))
+        .filter(known::Column::Address.eq(address.as_str()))
+        .filter(Expr::col(known::Column::LookedAt).lte(clock::now_plus_micros(-spacing)))
+        .exec(connection)
+        .await?;
+    Ok(claimed.rows_affected == 1)
+}
+
 /// Remembers that the account signed in from there, and of the others the `keep` last used.
 pub(crate) async fn remember(
     connection: &impl ConnectionTrait,
@@ -99,9 +117,10 @@ pub(crate) async fn remember(
         user_id: Set(user_id),
         address: Set(address.as_str().to_owned()),
         last_used_at: Set(now.as_micros()),
+        looked_at: Set(0),
     };
     let conflict = OnConflict::columns([known::Column::UserId, known::Column::Address])
-        .update_column(known::Column::LastUsedAt)
+        .update_columns([known::Column::LastUsedAt, known::Column::LookedAt])
         .to_owned();
     known::Entity::insert(row).on_conflict(conflict).exec_without_returning(connection).await?;
     let oldest_kept: Option<i64> = known::Entity::find()
@@ -127,6 +146,15 @@ pub(crate) async fn remember(
 /// Forgets where a user signed in from.
 pub(crate) async fn forget_addresses(connection: &impl ConnectionTrait, user_id: Uuid) -> Result<(), StorageError> {
     known::Entity::delete_many().filter(known::Column::UserId.eq(user_id)).exec(connection).await?;
+    Ok(())
+}
+
+/// Forgets the failures of an account.
+pub(crate) async fn forget_failures_of(
+    connection: &impl ConnectionTrait,
+    account_key: &[u8],
+) -> Result<(), StorageError> {
+    failure::Entity::delete_many().filter(failure::Column::AccountKey.eq(account_key)).exec(connection).await?;
     Ok(())
 }
 

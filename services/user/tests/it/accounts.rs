@@ -31,10 +31,20 @@ async fn an_email_is_one_account_however_it_is_written() {
         assert_eq!(refusal.reason, Reason::EmailTaken);
         assert_eq!(refusal.violations[0].pointer, "/email");
     }
-    let at_once = futures::future::join_all((0..4).map(|_| shop.register("bob@example.com"))).await;
+    let at_once = futures::future::join_all((0..2).map(|_| shop.register("bob@example.com"))).await;
     assert_eq!(at_once.iter().filter(|made| made.is_ok()).count(), 1);
     let others = at_once.into_iter().filter_map(Result::err);
     assert!(others.into_iter().all(|refusal| refusal.reason == Reason::EmailTaken));
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_message_beyond_the_limit_is_not_read() {
+    let shop = Shop::open_with(|options| options.server.max_message_bytes = 2_000).await;
+    shop.register("ada@example.com").await.unwrap();
+    let request = proto::RegisterRequest { display_name: "x".repeat(2_000), ..proto::RegisterRequest::default() };
+    let status = shop.client().register(request).await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::OutOfRange, "{status:?}");
     shop.close().await;
 }
 
@@ -185,7 +195,11 @@ async fn a_deleted_account_leaves_nothing_and_frees_its_email() {
     let user = shop.customer("ada@example.com").await;
     let other_session = shop.login("ada@example.com").await;
     let admin = shop.admin().await.token();
+    for address in [HOME, "198.51.100.7"] {
+        assert_eq!(reason(shop.login_from(address, "ada@example.com", WRONG).await), Reason::LoginFailed);
+    }
     shop.delete(&user).await.unwrap();
+    assert_eq!(shop.count("SELECT count(*) AS n FROM login_failures").await, 0);
 
     for session in [&user, &other_session] {
         assert!(!shop.lets_in(session).await);

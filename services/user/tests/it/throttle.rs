@@ -26,6 +26,11 @@ fn throttled(result: Result<SignedIn, Refusal>) -> Duration {
     refusal.retry_after.unwrap()
 }
 
+/// Lets a second pass for attempts beyond the limits.
+async fn a_second(shop: &Shop) {
+    shop.sql("UPDATE login_addresses SET looked_at = looked_at - 1000000").await;
+}
+
 /// Lets a quarter of an hour pass for what was counted.
 async fn quarter_of_an_hour(shop: &Shop) {
     shop.sql("UPDATE login_failures SET at = at - 900000000").await;
@@ -84,8 +89,31 @@ async fn the_right_password_from_a_known_address_always_works() {
     assert_eq!(reasons, [[Reason::LoginFailed; 10].as_slice(), &[Reason::LoginThrottled; 2]].concat());
     let _beyond = fail(&shop, (0..50).map(|n| (HOME.to_owned(), format!("user{n}@example.com")))).await;
     throttled(shop.login_from(HOME, "another@example.com", PASSWORD).await);
+    a_second(&shop).await;
     shop.login_from(HOME, EMAIL, PASSWORD).await.unwrap();
     assert_eq!(reason(shop.login_from(HOME, EMAIL, WRONG).await), Reason::LoginThrottled);
+    a_second(&shop).await;
+    shop.login_from(HOME, EMAIL, PASSWORD).await.unwrap();
+    // Who knows the password need not wait after it.
+    shop.login_from(HOME, EMAIL, PASSWORD).await.unwrap();
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn beyond_the_limits_a_known_address_has_one_guess_a_second() {
+    let shop = Shop::open().await;
+    shop.customer(EMAIL).await;
+    let _limit = fail(&shop, (0..10).map(|_| (HOME.to_owned(), EMAIL.to_owned()))).await;
+    // As if the turn were never over while the test runs.
+    let in_an_hour = "UPDATE login_addresses SET looked_at = CAST(unixepoch() + 3600 AS INTEGER) * 1000000";
+    let looked_at = throttled(shop.login_from(HOME, EMAIL, WRONG).await);
+    assert!(looked_at > Duration::from_mins(14), "{looked_at:?}");
+    shop.sql(in_an_hour).await;
+    let at_once = (0..20).map(|n| shop.login_from(HOME, EMAIL, if n == 7 { PASSWORD } else { WRONG }));
+    for attempt in futures::future::join_all(at_once).await {
+        assert_eq!(throttled(attempt), Duration::from_secs(1), "not looked at");
+    }
+    shop.sql("UPDATE login_addresses SET looked_at = 0").await;
     shop.login_from(HOME, EMAIL, PASSWORD).await.unwrap();
     shop.close().await;
 }
