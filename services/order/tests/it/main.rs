@@ -24,4 +24,3 @@ mod refund;
 mod relay;
 mod transitions;
 mod webhook;
-mod zz_load;
