@@ -188,8 +188,9 @@ mod tests {
         }
     }
 
-    fn text(_: &Path, content: &str) -> Result<String, KeyError> {
-        Ok(content.to_owned())
+    fn text(path: &Path, content: &str) -> Result<String, KeyError> {
+        let empty = || KeyError::Invalid { path: path.to_owned(), detail: "empty".into() };
+        if content.is_empty() { Err(empty()) } else { Ok(content.to_owned()) }
     }
 
     #[test]
@@ -203,6 +204,8 @@ mod tests {
         write_atomically(&path, "one", 0o600).unwrap();
         assert_eq!(watched.get_later().1, 0);
         write_atomically(&path, "two", 0o600).unwrap();
+        assert_eq!(watched.get_later(), (Arc::new("two".to_owned()), 1));
+        write_atomically(&path, "", 0o600).unwrap();
         assert_eq!(watched.get_later(), (Arc::new("two".to_owned()), 1));
     }
 
