@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
-use shop_server::{TelemetryOptions, parse_duration};
+use shop_server::TelemetryOptions;
 
 use crate::{audit, data_dir::DataDir, up};
 
@@ -67,20 +67,21 @@ pub(crate) struct UpOptions {
     #[arg(long, env = "SHOP_CURRENCY", default_value = "USD", value_name = "CODE")]
     pub(crate) currency: shop_types::Currency,
     /// How long an order may stay unpaid before it expires.
-    #[arg(long, env = "SHOP_PAYMENT_TIMEOUT", default_value = "15m", value_parser = parse_duration, value_name = "DURATION")]
+    #[arg(long, env = "SHOP_PAYMENT_TIMEOUT", default_value = "15m", value_parser = shop_order::parse_payment_timeout, value_name = "DURATION")]
     pub(crate) payment_timeout: Duration,
     /// How long an access token is good for.
-    #[arg(long, env = "SHOP_ACCESS_TOKEN_TTL", default_value = "5m", value_parser = parse_duration, value_name = "DURATION")]
+    #[arg(long, env = "SHOP_ACCESS_TOKEN_TTL", default_value = "5m", value_parser = shop_user::parse_access_token_ttl, value_name = "DURATION")]
     pub(crate) access_token_ttl: Duration,
     /// How long a crashed process's work stays claimed before another takes it over.
-    #[arg(long, env = "SHOP_LEASE", default_value = "10s", value_parser = parse_duration, value_name = "DURATION")]
+    #[arg(long, env = "SHOP_LEASE", default_value = "10s", value_parser = shop_order::parse_lease, value_name = "DURATION")]
     pub(crate) lease: Duration,
     /// Secret that payment webhooks are signed with, two separated by a comma during a rotation; by default one is
     /// generated in the data folder.
-    #[arg(long, env = "SHOP_PAYMENT_WEBHOOK_SECRET", hide_env_values = true, value_name = "SECRET")]
+    #[arg(long, env = "SHOP_PAYMENT_WEBHOOK_SECRET", hide_env_values = true, value_name = "SECRET",
+          value_parser = shop_order::parse_webhook_secret)]
     pub(crate) payment_webhook_secret: Option<SecretString>,
     /// URL that receives the orders' events as signed CloudEvents.
-    #[arg(long, env = "SHOP_EVENT_SINK", value_name = "URL")]
+    #[arg(long, env = "SHOP_EVENT_SINK", value_name = "URL", value_parser = shop_order::parse_event_sink)]
     pub(crate) event_sink: Option<String>,
     /// Secret the events are signed with; by default one is generated in the data folder.
     #[arg(long, env = "SHOP_EVENT_SECRET", hide_env_values = true, value_name = "SECRET")]
@@ -96,10 +97,10 @@ pub(crate) struct AuditOptions {
     #[command(flatten)]
     pub(crate) data_dir: DataDirOption,
     /// The lease the shop runs with: what is unsettled for longer counts as a violation.
-    #[arg(long, env = "SHOP_LEASE", default_value = "10s", value_parser = parse_duration, value_name = "DURATION")]
+    #[arg(long, env = "SHOP_LEASE", default_value = "10s", value_parser = shop_order::parse_lease, value_name = "DURATION")]
     pub(crate) lease: Duration,
     /// The sink the shop sends its events to; without one, unsent events are as they should be.
-    #[arg(long, env = "SHOP_EVENT_SINK", value_name = "URL")]
+    #[arg(long, env = "SHOP_EVENT_SINK", value_name = "URL", value_parser = shop_order::parse_event_sink)]
     pub(crate) event_sink: Option<String>,
     /// How to print the findings.
     #[arg(long, default_value = "text")]

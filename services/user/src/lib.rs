@@ -13,7 +13,7 @@ mod start;
 mod store;
 
 pub use cli::Cli;
-pub use options::{DEFAULT_ACCESS_TOKEN_TTL, Options};
+pub use options::{DEFAULT_ACCESS_TOKEN_TTL, Options, parse_access_token_ttl};
 pub use start::{create_admin, has_admin, migrate_up, start};
 
 /// The service's name: in tokens, in `x-shop-target`, in logs, and of its database.

@@ -28,7 +28,7 @@ pub struct Options {
     #[arg(long, env = "SHOP_CURSOR_SECRET", hide_env_values = true, value_name = "SECRET", value_parser = secret)]
     pub cursor_secret: SecretString,
     /// How long an access token lives, from 1s to 1h.
-    #[arg(long, env = "SHOP_ACCESS_TOKEN_TTL", value_name = "DURATION", default_value = "5m", value_parser = token_ttl)]
+    #[arg(long, env = "SHOP_ACCESS_TOKEN_TTL", value_name = "DURATION", default_value = "5m", value_parser = parse_access_token_ttl)]
     pub access_token_ttl: Duration,
 }
 
@@ -40,7 +40,8 @@ fn secret(text: &str) -> Result<SecretString, String> {
     }
 }
 
-fn token_ttl(text: &str) -> Result<Duration, String> {
+/// Reads the life of an access token.
+pub fn parse_access_token_ttl(text: &str) -> Result<Duration, String> {
     let ttl = parse_duration(text)?;
     if (Duration::from_secs(1)..=MAX_USER_TOKEN_TTL).contains(&ttl) {
         Ok(ttl)
@@ -55,8 +56,12 @@ mod tests {
 
     #[test]
     fn a_token_lives_for_a_second_to_an_hour() {
-        assert_eq!(token_ttl("5m"), Ok(DEFAULT_ACCESS_TOKEN_TTL));
-        assert_eq!(token_ttl("300s"), Ok(DEFAULT_ACCESS_TOKEN_TTL));
-        assert!(token_ttl("1h").is_ok() && token_ttl("61m").is_err() && token_ttl("999ms").is_err());
+        assert_eq!(parse_access_token_ttl("5m"), Ok(DEFAULT_ACCESS_TOKEN_TTL));
+        assert_eq!(parse_access_token_ttl("300s"), Ok(DEFAULT_ACCESS_TOKEN_TTL));
+        assert!(
+            parse_access_token_ttl("1h").is_ok()
+                && parse_access_token_ttl("61m").is_err()
+                && parse_access_token_ttl("999ms").is_err()
+        );
     }
 }

@@ -115,9 +115,18 @@ async fn a_data_folder_has_one_shop_at_a_time() {
 
 #[tokio::test]
 async fn a_bad_option_exits_64_and_names_itself() {
-    let (code, stderr) = refused(&["up", "--payment-timeout", "soon"]).await;
-    assert_eq!(code, Some(64), "{stderr}");
-    assert!(stderr.contains("--payment-timeout") && stderr.contains("SHOP_PAYMENT_TIMEOUT"), "{stderr}");
+    for (flag, value, variable) in [
+        ("--payment-timeout", "soon", "SHOP_PAYMENT_TIMEOUT"),
+        ("--payment-timeout", "0s", "SHOP_PAYMENT_TIMEOUT"),
+        ("--access-token-ttl", "2h", "SHOP_ACCESS_TOKEN_TTL"),
+        ("--lease", "0s", "SHOP_LEASE"),
+        ("--event-sink", "nowhere", "SHOP_EVENT_SINK"),
+        ("--currency", "XXX", "SHOP_CURRENCY"),
+    ] {
+        let (code, stderr) = refused(&["up", flag, value]).await;
+        assert_eq!(code, Some(64), "{flag} {value}: {stderr}");
+        assert!(stderr.contains(flag) && stderr.contains(variable), "{flag} {value}: {stderr}");
+    }
     let (code, _) = refused(&["--version"]).await;
     assert_eq!(code, Some(0));
 }

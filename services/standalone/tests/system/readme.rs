@@ -40,7 +40,8 @@ async fn the_tour_works_as_written() {
     // One shell for all, so that variables live on; a marker line ends each block's output.
     let marker = "-- end of block --";
     let data_dir = shop.data_dir().display().to_string();
-    let script: String = blocks.iter().map(|(commands, _)| format!("{commands}\necho '{marker}'\n")).collect();
+    let commands: Vec<&str> = blocks.iter().map(|(commands, _)| commands.as_str()).collect();
+    let script = format!("{}\necho '{marker}'\n", commands.join(&format!("\necho '{marker}'\n")));
     let script = script
         .replace("http://127.0.0.1:8080", &shop.ready.gateway)
         .replace("shop-data", &data_dir)
