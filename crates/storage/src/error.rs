@@ -4,6 +4,9 @@ use std::{path::PathBuf, sync::Arc};
 
 use sea_orm::{DbErr, SqlErr};
 
+/// SQLite's words for a lock that is held and for a disk without space: both pass without a change of ours.
+const TRANSIENT_WORDS: [&str; 2] = ["database is locked", "database or disk is full"];
+
 /// A failed use of the database. Cloneable, because one failed commit fails every write of its group.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StorageError {
@@ -79,8 +82,9 @@ impl StorageError {
         match self {
             Self::Busy | Self::TooSlow { .. } | Self::Closed => true,
             Self::Database(error) => {
+                let words = error.to_string();
                 matches!(**error, DbErr::ConnectionAcquire(_) | DbErr::Conn(_))
-                    || error.to_string().contains("database is locked")
+                    || TRANSIENT_WORDS.iter().any(|transient| words.contains(transient))
             }
             _ => false,
         }

@@ -150,6 +150,17 @@ async fn writes_that_can_not_have_the_lock_fail_together() {
 }
 
 #[tokio::test]
+async fn a_full_disk_passes() {
+    let fixture = Fixture::with_table().await;
+    execute(&fixture.database, "PRAGMA max_page_count = 8").await.unwrap();
+    let large = "INSERT INTO entry VALUES (1, hex(zeroblob(100000)))";
+    assert!(execute(&fixture.database, large).await.unwrap_err().is_transient());
+    execute(&fixture.database, "PRAGMA max_page_count = 4294967294").await.unwrap();
+    execute(&fixture.database, large).await.unwrap();
+    assert_eq!(count(fixture.database.reader()).await, 1);
+}
+
+#[tokio::test]
 async fn the_files_are_their_owners_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let fixture = Fixture::with_table().await;
