@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use opentelemetry::{
     KeyValue,
-    metrics::{Counter, Gauge, Histogram},
+    metrics::{Counter, Gauge, Histogram, UpDownCounter},
 };
 
 use crate::domain::{Order, Reason, Step};
@@ -20,6 +20,17 @@ pub(crate) struct Metrics {
     events: Counter<u64>,
     notices: Counter<u64>,
     paid_without_stock: Counter<u64>,
+    watches: UpDownCounter<i64>,
+}
+
+/// An order is watched while this lives.
+#[derive(Debug)]
+pub(crate) struct Watching(UpDownCounter<i64>);
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.0.add(-1, &[]);
+    }
 }
 
 impl Metrics {
@@ -61,6 +72,10 @@ impl Metrics {
                 .u64_counter("shop.order.paid_without_stock")
                 .with_description("Paid orders that were cancelled because their stock was gone. Each is an incident.")
                 .build(),
+            watches: meter
+                .i64_up_down_counter("shop.order.watches")
+                .with_description("Streams that watch an order.")
+                .build(),
         }
     }
 
@@ -68,6 +83,11 @@ impl Metrics {
     pub(crate) fn moved(&self, order: &Order) {
         let reason = order.reason.map_or("", Reason::as_str);
         self.settled.add(1, &[KeyValue::new("status", order.status.as_str()), KeyValue::new("reason", reason)]);
+    }
+
+    pub(crate) fn watching(&self) -> Watching {
+        self.watches.add(1, &[]);
+        Watching(self.watches.clone())
     }
 
     pub(crate) fn step_done(&self, step: Step, outcome: &'static str, took: Duration) {

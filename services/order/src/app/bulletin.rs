@@ -1,5 +1,5 @@
-//! Tells those who wait for an order, in this process, that it changed. A hint only: the database is what counts, and
-//! changes by other processes are found by looking again.
+//! Tells those who wait for an order, or watch it, in this process, that it changed. A hint only: the database is what
+//! counts, and changes by other processes are found by looking again.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -9,7 +9,7 @@ use std::{
 use shop_types::Uuid;
 use tokio::sync::Notify;
 
-/// Orders somebody waits for. Bounded by the requests in flight.
+/// Orders somebody waits for. Bounded by the requests in flight and the streams.
 #[derive(Debug, Default)]
 pub(super) struct Bulletin {
     waited_for: Mutex<HashMap<Uuid, Waiters>>,
@@ -18,6 +18,10 @@ pub(super) struct Bulletin {
 #[derive(Debug, Default)]
 struct Waiters {
     count: usize,
+    /// Those of them who are told of changes by other processes too.
+    watching: usize,
+    /// The version that was last seen by a look at the database.
+    version: Option<i64>,
     changed: Arc<Notify>,
 }
 
@@ -26,20 +30,46 @@ struct Waiters {
 pub(super) struct Subscription {
     bulletin: Arc<Bulletin>,
     order_id: Uuid,
+    watching: bool,
     changed: Arc<Notify>,
 }
 
 impl Bulletin {
+    /// For a short wait: told of what this process does.
     pub(super) fn subscribe(self: &Arc<Self>, order_id: Uuid) -> Subscription {
+        self.enter(order_id, false)
+    }
+
+    /// For a long one: told of what anybody does, within a look of [`Bulletin::watched`].
+    pub(super) fn watch(self: &Arc<Self>, order_id: Uuid) -> Subscription {
+        self.enter(order_id, true)
+    }
+
+    fn enter(self: &Arc<Self>, order_id: Uuid, watching: bool) -> Subscription {
         let mut waited_for = self.waited_for();
         let waiters = waited_for.entry(order_id).or_default();
         waiters.count += 1;
-        Subscription { bulletin: Arc::clone(self), order_id, changed: Arc::clone(&waiters.changed) }
+        waiters.watching += usize::from(watching);
+        Subscription { bulletin: Arc::clone(self), order_id, watching, changed: Arc::clone(&waiters.changed) }
     }
 
     /// The order changed.
     pub(super) fn announce(&self, order_id: Uuid) {
         if let Some(waiters) = self.waited_for().get(&order_id) {
+            waiters.changed.notify_waiters();
+        }
+    }
+
+    /// The orders whose version is to be looked at now and then.
+    pub(super) fn watched(&self) -> Vec<Uuid> {
+        self.waited_for().iter().filter(|(_, waiters)| waiters.watching > 0).map(|(order_id, _)| *order_id).collect()
+    }
+
+    /// The order has this version. Unless the look before had it too, it changed; before a first look it may have.
+    pub(super) fn saw(&self, order_id: Uuid, version: i64) {
+        if let Some(waiters) = self.waited_for().get_mut(&order_id)
+            && waiters.version.replace(version) != Some(version)
+        {
             waiters.changed.notify_waiters();
         }
     }
@@ -51,6 +81,10 @@ impl Bulletin {
 }
 
 impl Subscription {
+    pub(super) fn order_id(&self) -> Uuid {
+        self.order_id
+    }
+
     /// Wakes everyone who asked for `notified()` before a change.
     pub(super) fn changed(&self) -> &Notify {
         &self.changed
@@ -61,6 +95,7 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         if let Entry::Occupied(mut waiters) = self.bulletin.waited_for().entry(self.order_id) {
             waiters.get_mut().count -= 1;
+            waiters.get_mut().watching -= usize::from(self.watching);
             if waiters.get().count == 0 {
                 waiters.remove();
             }
@@ -70,6 +105,8 @@ impl Drop for Subscription {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
+
     use super::*;
 
     #[tokio::test]
@@ -88,6 +125,26 @@ mod tests {
         drop(one);
         assert_eq!(bulletin.waited_for().len(), 1);
         drop(two);
+        assert!(bulletin.waited_for().is_empty());
+    }
+
+    #[test]
+    fn a_look_tells_what_is_new_to_it() {
+        let bulletin = Arc::new(Bulletin::default());
+        let waiting = bulletin.subscribe(Uuid::nil());
+        assert!(bulletin.watched().is_empty());
+        let watching = bulletin.watch(Uuid::nil());
+        assert_eq!(bulletin.watched(), [Uuid::nil()]);
+        let told = |version| {
+            let mut told = Box::pin(watching.changed().notified());
+            told.as_mut().enable();
+            bulletin.saw(Uuid::nil(), version);
+            told.now_or_never().is_some()
+        };
+        assert_eq!([told(1), told(1), told(3), told(3)], [true, false, true, false]);
+        drop(watching);
+        assert!(bulletin.watched().is_empty());
+        drop(waiting);
         assert!(bulletin.waited_for().is_empty());
     }
 }

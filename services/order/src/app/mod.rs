@@ -1,7 +1,8 @@
 //! What the service does: use cases over the domain and the store, each write one transaction.
 //!
 //! `create` places an order and waits for its saga; `saga` is that saga; `recovery` takes over what a dead process left;
-//! `expiry` is the clock; `cancel`, `fulfil`, `pay` and `refund` are what people do to an order; `relay` tells others.
+//! `expiry` is the clock; `cancel`, `fulfil`, `pay` and `refund` are what people do to an order; `read` and `watch` are how
+//! they look at it; `relay` tells others.
 
 mod bulletin;
 mod cancel;
@@ -18,6 +19,7 @@ mod relay;
 mod saga;
 mod upstream;
 mod wait;
+mod watch;
 mod worker;
 
 use std::{future::Future, sync::Arc, time::Duration};
@@ -39,6 +41,7 @@ pub(crate) use self::{
     relay::Relay,
     saga::LONGEST_PAUSE,
     upstream::Upstream,
+    watch::Sighting,
 };
 use crate::{
     domain::WebhookSecrets,
@@ -69,6 +72,7 @@ pub(crate) struct Orders {
     parts: Arc<Parts>,
     bulletin: Arc<Bulletin>,
     saga_permits: Arc<Semaphore>,
+    watch_permits: Arc<Semaphore>,
     wake: Arc<Wake>,
     metrics: Metrics,
 }
@@ -87,6 +91,7 @@ impl Orders {
             parts: Arc::new(parts),
             bulletin: Arc::default(),
             saga_permits: Arc::new(Semaphore::new(MAX_SAGAS)),
+            watch_permits: Arc::new(Semaphore::new(watch::MAX_WATCHES)),
             wake: Arc::default(),
             metrics: Metrics::new(),
         }
@@ -97,6 +102,7 @@ impl Orders {
         let shutdown = &self.parts.shutdown;
         shutdown.spawn("recovery of sagas", self.clone().recover());
         shutdown.spawn("expiry of orders", self.clone().expire());
+        shutdown.spawn("look-out for changes", self.clone().look_out());
         shutdown.spawn("housekeeping", self.clone().keep_house(relay.is_some()));
         if let Some(relay) = relay {
             shutdown.spawn("relay of events", self.clone().relay(relay));

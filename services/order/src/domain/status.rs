@@ -104,6 +104,11 @@ impl Status {
         matches!(self, Self::Paid | Self::Shipped | Self::Delivered)
     }
 
+    /// Whether [`EDGES`] has no way out.
+    pub(crate) fn is_final(self) -> bool {
+        EDGES.iter().all(|edge| edge.from != self)
+    }
+
     /// The name in databases, JSON and sentences.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -5,7 +5,7 @@ use shop_proto::{order as proto, types};
 use shop_types::{Instant, Money, RawAddress};
 
 use crate::{
-    app::{Paid, Refunded},
+    app::{Paid, Refunded, Sighting},
     domain::{
         HistoryEntry, Invalid, Item, ItemAnswer, Order, RawDestination, Reason, Reference, ShippingAddress, Status,
         parse_amount,
@@ -157,6 +157,16 @@ impl From<HistoryEntry> for proto::HistoryEntry {
             reason: reason(entry.reason),
             at: Some(timestamp(entry.at)),
             note: entry.note.unwrap_or_default(),
+        }
+    }
+}
+
+impl From<Sighting> for proto::WatchOrderResponse {
+    fn from(sighting: Sighting) -> Self {
+        match sighting {
+            Sighting::Changed(entry) => Self { entry: Some(entry.into()), finished: false },
+            Sighting::Quiet => Self::default(),
+            Sighting::Finished => Self { entry: None, finished: true },
         }
     }
 }

@@ -1,8 +1,12 @@
 //! The methods.
 
+use std::pin::Pin;
+
+use futures::{Stream, StreamExt as _};
 use shop_auth::caller;
 use shop_proto::order::{self as proto, order_service_server::OrderService};
 use shop_types::Uuid;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Extensions, Request, Response, Status, async_trait};
 
 use super::{
@@ -86,6 +90,19 @@ impl OrderService for Service {
             entries: page.items.into_iter().map(Into::into).collect(),
             next_cursor: page.next_cursor.unwrap_or_default(),
         }))
+    }
+
+    type WatchOrderStream = Pin<Box<dyn Stream<Item = Result<proto::WatchOrderResponse, Status>> + Send>>;
+
+    async fn watch_order(
+        &self,
+        request: Request<proto::WatchOrderRequest>,
+    ) -> Result<Response<Self::WatchOrderStream>, Status> {
+        let viewer = viewer(request.extensions())?;
+        let proto::WatchOrderRequest { order_id: id, after_version } = request.into_inner();
+        let sightings = self.orders.watch(viewer, order_id(&id)?, after_version).await.map_err(status)?;
+        let messages = ReceiverStream::new(sightings).map(|sighting| sighting.map(Into::into).map_err(status));
+        Ok(Response::new(Box::pin(messages)))
     }
 
     async fn cancel_order(

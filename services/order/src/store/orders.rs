@@ -40,6 +40,47 @@ pub(crate) async fn status(connection: &impl ConnectionTrait, id: Uuid) -> Resul
     name.map(|name| rows::status(&name)).transpose()
 }
 
+/// How far an order has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) version: i64,
+    /// Its status has no way out, and nothing is owed back.
+    pub(crate) is_over: bool,
+}
+
+/// How far an order has come; with an owner, only if it is theirs.
+pub(crate) async fn standing(
+    connection: &impl ConnectionTrait,
+    id: Uuid,
+    owner: Option<Uuid>,
+) -> Result<Option<Standing>, StorageError> {
+    let mut query = order::Entity::find_by_id(id);
+    if let Some(owner) = owner {
+        query = query.filter(order::Column::UserId.eq(owner));
+    }
+    let columns = query.select_only().column(order::Column::Version).column(order::Column::Status);
+    let Some((version, name)) = columns.into_tuple::<(i64, String)>().one(connection).await? else { return Ok(None) };
+    let is_over = rows::status(&name)?.is_final()
+        && due::Entity::find().filter(due::Column::OrderId.eq(id)).one(connection).await?.is_none();
+    Ok(Some(Standing { version, is_over }))
+}
+
+/// The versions of these orders.
+pub(crate) async fn versions(
+    connection: &impl ConnectionTrait,
+    ids: Vec<Uuid>,
+) -> Result<Vec<(Uuid, i64)>, StorageError> {
+    let versions = order::Entity::find()
+        .select_only()
+        .column(order::Column::Id)
+        .column(order::Column::Version)
+        .filter(order::Column::Id.is_in(ids))
+        .into_tuple()
+        .all(connection)
+        .await?;
+    Ok(versions)
+}
+
 /// Replaces an order's items, after product has spoken.
 pub(crate) async fn replace_items(
     connection: &impl ConnectionTrait,
