@@ -3,7 +3,7 @@
 //! What this process changes is announced on the [`Bulletin`](super::bulletin::Bulletin). What other replicas change is
 //! found by one look for all orders that are watched here, so that it costs the same however many watch.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use shop_types::Uuid;
 use tokio::{
@@ -95,16 +95,8 @@ impl Orders {
                 let _ = reader.send(Ok(Sighting::Finished)).await;
                 return Ok(());
             }
-            while !look_again {
-                tokio::select! {
-                    () = changed.as_mut() => break,
-                    () = reader.closed() => return Ok(()),
-                    () = sleep(KEEP_ALIVE) => {
-                        if reader.send(Ok(Sighting::Quiet)).await.is_err() {
-                            return Ok(());
-                        }
-                    }
-                }
+            if !look_again && !keep_alive_until(changed, reader).await {
+                return Ok(());
             }
         }
     }
@@ -127,7 +119,23 @@ impl Orders {
     }
 }
 
+/// Says now and then that the stream lives, until there is something new; false when the reader has gone.
+async fn keep_alive_until(changed: impl Future<Output = ()>, reader: &mpsc::Sender<Result<Sighting, Error>>) -> bool {
+    let mut changed = std::pin::pin!(changed);
+    loop {
+        tokio::select! {
+            () = changed.as_mut() => return true,
+            () = reader.closed() => return false,
+            () = sleep(KEEP_ALIVE) => {
+                if reader.send(Ok(Sighting::Quiet)).await.is_err() {
+                    return false;
+                }
+            }
+        }
+    }
+}
+
 fn longest(chance: Uuid) -> Duration {
     let quarter = u64::try_from(LONGEST.as_millis() / 4).unwrap_or(u64::MAX).max(1);
-    LONGEST - Duration::from_millis(chance.as_u64_pair().1 % quarter)
+    LONGEST.saturating_sub(Duration::from_millis(chance.as_u64_pair().1 % quarter))
 }

@@ -202,6 +202,12 @@ mod tests {
     }
 
     #[test]
+    fn four_states_are_final() {
+        let over: Vec<_> = Status::ALL.iter().copied().filter(|status| status.is_final()).collect();
+        assert_eq!(over, [Status::Rejected, Status::Cancelled, Status::Expired, Status::Refunded]);
+    }
+
+    #[test]
     fn every_pair_of_states_has_at_most_one_edge() {
         for &from in Status::ALL {
             for &to in Status::ALL {

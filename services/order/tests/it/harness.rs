@@ -192,6 +192,10 @@ impl Shop {
         self.product_address
     }
 
+    pub(crate) fn order_address(&self) -> SocketAddr {
+        self.order.as_ref().unwrap().address()
+    }
+
     pub(crate) async fn stop_order(&mut self) {
         self.order.take().unwrap().stop().await;
     }

@@ -23,4 +23,5 @@ mod races;
 mod refund;
 mod relay;
 mod transitions;
+mod watch;
 mod webhook;
