@@ -78,12 +78,14 @@ reasons! {
     EmailTaken = "EMAIL_TAKEN", AlreadyExists, 409, "The e-mail is taken";
     /// A product has, or had, the SKU.
     SkuTaken = "SKU_TAKEN", AlreadyExists, 409, "The SKU is taken";
-    /// A product has, or had, the slug.
+    /// A product has, or had, the slug; for a category, another one has it.
     SlugTaken = "SLUG_TAKEN", AlreadyExists, 409, "The slug is taken";
     /// It would leave the shop without an admin.
     LastAdmin = "LAST_ADMIN", FailedPrecondition, 409, "The last admin must stay";
     /// The resource's state does not allow the action.
     StateConflict = "STATE_CONFLICT", FailedPrecondition, 409, "The present state does not allow this";
+    /// Categories are below it, or products in it.
+    CategoryNotEmpty = "CATEGORY_NOT_EMPTY", FailedPrecondition, 409, "The category is not empty";
     /// Some line can't be had in the quantity ordered.
     OutOfStock = "OUT_OF_STOCK", FailedPrecondition, 409, "Out of stock";
     /// Some product is unknown or archived.

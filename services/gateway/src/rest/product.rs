@@ -219,6 +219,8 @@ impl From<ListProductsQuery> for product::ListProductsRequest {
             in_stock: query.in_stock,
             status: query.status.map_or(product::ProductStatus::Unspecified, Into::into).into(),
             include_availability: query.include.is_some(),
+            q: String::new(),
+            category: String::new(),
         }
     }
 }
@@ -311,6 +313,7 @@ impl From<NewProduct> for product::CreateProductRequest {
             price: Some(new.price.into()),
             attributes: new.attributes.0.into_iter().collect(),
             image_url: new.image_url.unwrap_or_default(),
+            category_id: String::new(),
         }
     }
 }
@@ -378,6 +381,7 @@ impl ProductPatch {
             dropped_attributes,
             clear_attributes,
             status: self.status.never_null("/status")?.map(|status| product::ProductStatus::from(status).into()),
+            category_id: None,
         })
     }
 }

@@ -20,6 +20,7 @@ impl From<Product> for proto::Product {
             price: Some(money(product.price)),
             attributes: product.attributes.into_map().into_iter().collect(),
             image_url: product.image_url.unwrap_or_default(),
+            category_id: String::new(),
             status: proto::ProductStatus::from(product.status).into(),
             version: product.version,
             created_at: Some(timestamp(product.created_at)),

@@ -1,4 +1,4 @@
-//! Who may call what: every method of the two services, by every kind of caller, as the access table says.
+//! Who may call what: every method of the services, by every kind of caller, as the access table says.
 
 use shop_auth::Role;
 use shop_proto::{
@@ -19,7 +19,8 @@ async fn call(shop: &Shop, method: &str, token: &Token) -> Result<(), Refusal> {
     fn done<T>(result: Result<Response<T>, Status>) -> Result<(), Refusal> {
         result.map(|_| ()).map_err(|status| Refusal::from_status(&status))
     }
-    let (mut products, mut reservations) = (shop.products.clone(), shop.reservations.clone());
+    let (mut products, mut categories) = (shop.products.clone(), shop.categories.clone());
+    let mut reservations = shop.reservations.clone();
     match method {
         "ListProducts" => done(products.list_products(message::<proto::ListProductsRequest>(token)).await),
         "GetProduct" => done(products.get_product(message::<proto::GetProductRequest>(token)).await),
@@ -29,6 +30,11 @@ async fn call(shop: &Shop, method: &str, token: &Token) -> Result<(), Refusal> {
         "GetAvailability" => done(products.get_availability(message::<proto::GetAvailabilityRequest>(token)).await),
         "GetInventory" => done(products.get_inventory(message::<proto::GetInventoryRequest>(token)).await),
         "AdjustInventory" => done(products.adjust_inventory(message::<proto::AdjustInventoryRequest>(token)).await),
+        "ListCategories" => done(categories.list_categories(message::<proto::ListCategoriesRequest>(token)).await),
+        "GetCategory" => done(categories.get_category(message::<proto::GetCategoryRequest>(token)).await),
+        "CreateCategory" => done(categories.create_category(message::<proto::CreateCategoryRequest>(token)).await),
+        "UpdateCategory" => done(categories.update_category(message::<proto::UpdateCategoryRequest>(token)).await),
+        "DeleteCategory" => done(categories.delete_category(message::<proto::DeleteCategoryRequest>(token)).await),
         "Reserve" => done(reservations.reserve(message::<proto::ReserveRequest>(token)).await),
         "Commit" => done(reservations.commit(message::<proto::CommitRequest>(token)).await),
         "Release" => done(reservations.release(message::<proto::ReleaseRequest>(token)).await),
@@ -71,7 +77,7 @@ async fn every_method_lets_in_whom_the_table_says() {
         let forged: Token = Some("Bearer eyJhbGciOiJub25lIn0.e30.".parse().unwrap());
         assert_eq!(call(&shop, name, &forged).await.unwrap_err().reason, Reason::InvalidToken, "{name}");
     }
-    assert_eq!(methods, 12);
+    assert_eq!(methods, 17);
     shop.close().await;
 }
 

@@ -8,7 +8,7 @@ use shop_discovery::{Pool, PoolOptions, StaticResolver, Target};
 use shop_product::Options;
 use shop_proto::{
     product::{
-        self as proto, product_service_client::ProductServiceClient,
+        self as proto, category_service_client::CategoryServiceClient, product_service_client::ProductServiceClient,
         reservation_service_client::ReservationServiceClient,
     },
     status::{Reason, Refusal},
@@ -32,6 +32,7 @@ pub(crate) type Token = Option<MetadataValue<Ascii>>;
 
 pub(crate) struct Shop {
     pub(crate) products: ProductServiceClient<Pool>,
+    pub(crate) categories: CategoryServiceClient<Pool>,
     pub(crate) reservations: ReservationServiceClient<Pool>,
     pub(crate) database: DatabaseOptions,
     pub(crate) staff: Token,
@@ -63,6 +64,7 @@ impl Shop {
         let pool = Pool::new(target, StaticResolver::new([running.addresses().serve]), PoolOptions::default());
         let mut shop = Self {
             products: ProductServiceClient::new(pool.clone()),
+            categories: CategoryServiceClient::new(pool.clone()),
             reservations: ReservationServiceClient::new(pool),
             database,
             staff: None,

@@ -58,6 +58,7 @@ pub(crate) fn product() -> product::Product {
         version: 7,
         created_at: at(0),
         updated_at: at(1),
+        category_id: String::new(),
     }
 }
 
