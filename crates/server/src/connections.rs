@@ -1,9 +1,9 @@
 //! Accepting connections and serving HTTP on them, bounded at every level, and ending them in order.
 //!
 //! tonic's own server can't cut connections that outlive the drain, nor bound how many there are; this loop serves the
-//! gRPC, HTTP and admin ports alike.
+//! gRPC, HTTP and admin ports alike. What only the public port needs is in `crate::http`.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -18,9 +18,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{connections::idle::IdleTimeout, listener::Listener};
 
-mod idle;
+pub(crate) mod idle;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) type Builder = auto::Builder<TokioExecutor>;
 
 /// Connections at once. A connection is a descriptor and some 10 KiB; containers get 1 Mi descriptors, shells often 1,024,
@@ -30,16 +30,18 @@ const MAX_CONNECTIONS: usize = 10_000;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A connection without a byte either way for this long is dropped, whatever it waits for: longer than any request and
 /// than three HTTP/2 pings.
-const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
+pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
+/// A connection whose peer takes nothing of what is sent to it for this long is dropped: what waits to be sent is memory.
+pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time for a whole HTTP/1 request head to arrive: against clients that send it a byte at a time. It counts from the end
 /// of the answer before, so it is also how long a connection is kept for the next request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// Header fields in an HTTP/1 request; browsers send about 20.
-const MAX_HEADERS: usize = 100;
+pub(crate) const MAX_HEADERS: usize = 100;
 /// Bytes of a request's header fields: a token is under 1 KiB, gRPC details under 8 KiB.
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
 /// hyper's least buffer is 8 KiB; a head larger than the buffer is refused with 431.
-const HTTP1_BUFFER_BYTES: usize = 16 * 1024;
+pub(crate) const HTTP1_BUFFER_BYTES: usize = 16 * 1024;
 /// Requests at once on one HTTP/2 connection. A pool opens several connections, so this bounds memory, not use.
 const MAX_STREAMS: u32 = 256;
 /// Streams that the peer opened and reset before we took them: the bound against rapid reset (CVE-2023-44487).
@@ -104,6 +106,20 @@ pub(crate) async fn serve<S, B>(
     B::Error: Into<BoxError>,
 {
     let builder = Arc::new(builder);
+    let take = |stream, peer, stop| Some(connection(stream, Arc::clone(&builder), service_for(peer), stop));
+    accept(name, listener, take, drain).await;
+}
+
+/// Accepts until `drain.stop`, then returns when every connection has ended. `take` makes of a connection what is to
+/// become of it, or drops it; its future gets the token that tells it to finish what it has.
+pub(crate) async fn accept<F>(
+    name: &'static str,
+    listener: Listener,
+    take: impl Fn(TcpStream, SocketAddr, CancellationToken) -> Option<F>,
+    drain: Drain,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let connections = TaskTracker::new();
     let cut = CancellationToken::new();
@@ -121,10 +137,16 @@ pub(crate) async fn serve<S, B>(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection =
-                    connection(stream, Arc::clone(&builder), service_for(peer), drain.stop.clone(), cut.clone());
+                // Without it a small answer waits for the acknowledgement of the one before. It can only fail on a dead
+                // socket.
+                let _ = stream.set_nodelay(true);
+                let Some(connection) = take(stream, peer, drain.stop.clone()) else { continue };
+                let cut = cut.clone();
                 connections.spawn(async move {
-                    connection.await;
+                    tokio::select! {
+                        () = connection => {}
+                        () = cut.cancelled() => {}
+                    }
                     drop(slot);
                 });
             }
@@ -148,38 +170,25 @@ pub(crate) async fn serve<S, B>(
     }
 }
 
-async fn connection<S, B>(
-    stream: TcpStream,
-    builder: Arc<Builder>,
-    service: S,
-    stop: CancellationToken,
-    cut: CancellationToken,
-) where
+async fn connection<S, B>(stream: TcpStream, builder: Arc<Builder>, service: S, stop: CancellationToken)
+where
     S: Service<Request<Incoming>, Response = Response<B>> + 'static,
     S::Future: Send + 'static,
     S::Error: Into<BoxError>,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    // Without it a small answer waits for the acknowledgement of the one before. It can only fail on a dead socket.
-    let _ = stream.set_nodelay(true);
-    let io = TokioIo::new(IdleTimeout::new(stream, IDLE_TIMEOUT));
+    let io = TokioIo::new(IdleTimeout::new(stream, IDLE_TIMEOUT, WRITE_TIMEOUT));
     let mut connection = std::pin::pin!(builder.serve_connection(io, service));
-    let finished = async {
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = stop.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        };
-        if let Err(error) = ended {
-            tracing::debug!(error = %error, "a connection ended badly");
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
         }
     };
-    tokio::select! {
-        () = finished => {}
-        () = cut.cancelled() => {}
+    if let Err(error) = ended {
+        tracing::debug!(error = %error, "a connection ended badly");
     }
 }
 

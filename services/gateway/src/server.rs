@@ -11,7 +11,7 @@ use axum::{Router, middleware};
 use shop_auth::{KeyBundle, Revocations, ServiceSigner, Verifier, revocation};
 use shop_discovery::{Address, Pool, PoolOptions, StaticResolver, Target};
 use shop_proto::user::user_service_client::UserServiceClient;
-use shop_server::{Gate, HttpServer, ObserveHttp, Running, ServerOptions, Shutdown};
+use shop_server::{Gate, HttpLimits, HttpServer, ObserveHttp, Running, ServerOptions, Shutdown};
 use tokio_util::sync::CancellationToken;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
@@ -53,7 +53,7 @@ pub async fn start(options: Options, shutdown: &Shutdown) -> anyhow::Result<Runn
     let users = UserServiceClient::new(upstreams.user.clone());
     shutdown.spawn("revocation feed", revocation::follow(users, signer.clone(), revocations.clone(), shutdown.token()));
     let verifier = Verifier::new(keys.clone(), NAME, &server.shop_uid, revocations);
-    Ok(http.start(router(Gateway::new(upstreams, verifier, signer, keys), &server), shutdown))
+    Ok(http.start(router(Gateway::new(upstreams, verifier, signer, keys), &server), HttpLimits::default(), shutdown))
 }
 
 /// All routes behind all layers.

@@ -1,11 +1,8 @@
 //! The HTTP server of the gateway: any axum router, within the limits of the connections, with probes and drain.
 
-use std::{convert::Infallible, net::SocketAddr};
+use std::{net::SocketAddr, sync::Arc};
 
-use axum::{Router, extract::ConnectInfo};
-use http::Request;
-use hyper::{body::Incoming, service::service_fn};
-use tower_service::Service as _;
+use axum::Router;
 
 use crate::{
     connections,
@@ -16,8 +13,11 @@ use crate::{
     shutdown::Shutdown,
 };
 
+mod connection;
+mod linger;
 mod observe;
 
+pub use connection::{HttpLimits, address_block};
 pub use observe::ObserveHttp;
 
 /// An HTTP server whose ports are bound and whose probes answer, not ready yet.
@@ -46,22 +46,15 @@ impl HttpServer {
         self.bound.readiness.clone()
     }
 
-    /// Serves the router over HTTP/1.1 and HTTP/2; handlers get the peer by `ConnectInfo<SocketAddr>`.
-    pub fn start(self, router: Router, shutdown: &Shutdown) -> Running {
+    /// Serves the router over HTTP/1.1; handlers get the peer by `ConnectInfo<SocketAddr>`.
+    pub fn start(self, router: Router, limits: HttpLimits, shutdown: &Shutdown) -> Running {
         let Self { bound } = self;
         let name = bound.name;
         // Without it axum finishes the router anew for each request.
-        let router = router.with_state(());
+        let connections = Arc::new(connection::Connections::new(router.with_state(()), limits));
         bound.start(shutdown, |listener, drain| {
-            let service_for = move |peer: SocketAddr| {
-                let router = router.clone();
-                service_fn(move |mut request: Request<Incoming>| {
-                    request.extensions_mut().insert(ConnectInfo(peer));
-                    let mut router = router.clone();
-                    async move { router.call(request).await.map_err(|never: Infallible| never) }
-                })
-            };
-            connections::serve(name, listener, connections::http(), service_for, drain)
+            let take = move |stream, peer, stop| connections.take(stream, peer, stop);
+            connections::accept(name, listener, take, drain)
         })
     }
 }

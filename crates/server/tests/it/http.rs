@@ -10,7 +10,7 @@ use axum::{
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::Full;
-use shop_server::{HttpServer, ObserveHttp, Running, Shutdown, propagation};
+use shop_server::{HttpLimits, HttpServer, ObserveHttp, Running, Shutdown, propagation};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -30,6 +30,10 @@ struct Events {
 }
 
 async fn start(shutdown: &Shutdown, events: &Arc<Events>) -> Running {
+    start_with(shutdown, events, HttpLimits::default()).await
+}
+
+async fn start_with(shutdown: &Shutdown, events: &Arc<Events>, limits: HttpLimits) -> Running {
     service::telemetry();
     let events = Arc::clone(events);
     let wait = move || async move {
@@ -44,7 +48,7 @@ async fn start(shutdown: &Shutdown, events: &Arc<Events>) -> Running {
         .route("/wait", route(wait))
         .fallback(|| async { StatusCode::NOT_FOUND })
         .layer(ObserveHttp::new("gateway"));
-    HttpServer::bind("gateway", FREE_PORT, &options()).await.unwrap().start(router, shutdown)
+    HttpServer::bind("gateway", FREE_PORT, &options()).await.unwrap().start(router, limits, shutdown)
 }
 
 #[tokio::test]

@@ -1,0 +1,182 @@
+//! Connections of the public port: HTTP/1.1, so many from one address, and each ended so that its last answer arrives.
+//!
+//! HTTP/2 is for the proxy in front, which has the TLS that browsers want with it: here every connection has one request at
+//! a time, so that what bounds connections bounds requests, and a peer that stops reading is seen by its socket.
+
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::{Router, extract::ConnectInfo, routing::future::RouteFuture};
+use http::Request;
+use hyper::{body::Incoming, server::conn::http1, service::Service};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use ipnet::IpNet;
+use opentelemetry::{global, metrics::Counter};
+use parking_lot::Mutex;
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+use tower_service::Service as _;
+
+use super::linger::Linger;
+use crate::connections::{
+    HEAD_TIMEOUT, HTTP1_BUFFER_BYTES, IDLE_TIMEOUT, MAX_HEADERS, WRITE_TIMEOUT, idle::IdleTimeout,
+};
+
+/// Connections that one address may have: forty browsers behind it. It takes forty such addresses to use up all there are.
+const CONNECTIONS_PER_ADDRESS: usize = 256;
+
+/// What the connections of the public port may do.
+#[derive(Debug, Clone)]
+pub struct HttpLimits {
+    /// Connections at once from one [`address_block`]; more are closed unanswered.
+    pub connections_per_address: usize,
+    /// Proxies: they carry many clients' requests, so that bound is not for them.
+    pub proxies: Vec<IpNet>,
+    /// Time for the whole head of a request, from the end of the answer before.
+    pub head_timeout: Duration,
+    /// Time in which a client must have taken something of what is sent to it.
+    pub write_timeout: Duration,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self {
+            connections_per_address: CONNECTIONS_PER_ADDRESS,
+            proxies: Vec::new(),
+            head_timeout: HEAD_TIMEOUT,
+            write_timeout: WRITE_TIMEOUT,
+        }
+    }
+}
+
+/// What counts as one address: an IPv4 address, or the /64 that an IPv6 subscriber has whole.
+pub fn address_block(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
+    }
+}
+
+/// Takes connections within the limits.
+pub(super) struct Connections {
+    router: Router,
+    builder: http1::Builder,
+    limits: HttpLimits,
+    open: Open,
+    refused: Counter<u64>,
+}
+
+/// Connections by address block.
+type Open = Arc<Mutex<HashMap<IpAddr, usize>>>;
+
+impl Connections {
+    pub(super) fn new(router: Router, limits: HttpLimits) -> Self {
+        let mut builder = http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.head_timeout)
+            .max_headers(MAX_HEADERS)
+            .max_buf_size(HTTP1_BUFFER_BYTES);
+        let refused = global::meter("shop")
+            .u64_counter("http.server.refused_connections")
+            .with_description("Connections closed unanswered because their address had too many")
+            .build();
+        Self { router, builder, limits, open: Open::default(), refused }
+    }
+
+    /// What becomes of a connection; none if its address has too many.
+    pub(super) fn take(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        stop: CancellationToken,
+    ) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let counted = self.count(peer.ip())?;
+        let io = TokioIo::new(Linger::new(IdleTimeout::new(stream, IDLE_TIMEOUT, self.limits.write_timeout)));
+        let connection = self.builder.serve_connection(io, Routed { router: self.router.clone(), peer });
+        Some(async move {
+            let _counted = counted;
+            let mut connection = std::pin::pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = stop.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = ended {
+                tracing::debug!(error = %error, "a connection ended badly");
+            }
+        })
+    }
+
+    fn count(&self, address: IpAddr) -> Option<Counted> {
+        let block = address_block(address);
+        if self.limits.proxies.iter().any(|network| network.contains(&address.to_canonical())) {
+            return Some(Counted { open: None, block });
+        }
+        let mut open = self.open.lock();
+        let count = open.entry(block).or_default();
+        if *count >= self.limits.connections_per_address {
+            drop(open);
+            self.refused.add(1, &[]);
+            return None;
+        }
+        *count += 1;
+        Some(Counted { open: Some(Arc::clone(&self.open)), block })
+    }
+}
+
+/// One connection among its address's.
+struct Counted {
+    open: Option<Open>,
+    block: IpAddr,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let Some(open) = &self.open else { return };
+        let mut open = open.lock();
+        if let Some(count) = open.get_mut(&self.block) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.block);
+            }
+        }
+    }
+}
+
+/// The router for the requests of one connection.
+struct Routed {
+    router: Router,
+    peer: SocketAddr,
+}
+
+impl Service<Request<Incoming>> for Routed {
+    type Response = axum::response::Response;
+    type Error = Infallible;
+    type Future = RouteFuture<Infallible>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(ConnectInfo(self.peer));
+        self.router.clone().call(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_one_subscriber() {
+        let block = |text: &str| address_block(text.parse().unwrap()).to_string();
+        assert_eq!(block("203.0.113.7"), "203.0.113.7");
+        assert_eq!(block("::ffff:203.0.113.7"), "203.0.113.7");
+        assert_eq!(block("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+    }
+}
