@@ -29,4 +29,4 @@ pub use readiness::{Gate, Readiness};
 pub use run::run;
 pub use running::{Addresses, Running};
 pub use shutdown::Shutdown;
-pub use telemetry::{LogFormat, Telemetry, TelemetryError, TelemetryOptions, install as install_telemetry};
+pub use telemetry::{LogFormat, Telemetry, TelemetryError, TelemetryOptions, install as install_telemetry, installed as telemetry};

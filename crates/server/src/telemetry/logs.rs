@@ -1,6 +1,6 @@
 //! Log lines on stderr: a sentence, its fields, and the id of the trace it belongs to.
 
-use std::{backtrace::Backtrace, fmt, panic};
+use std::{backtrace::Backtrace, fmt, panic, sync::Arc};
 
 use serde::ser::{SerializeMap as _, Serializer as _};
 use tracing::{
@@ -18,6 +18,7 @@ use tracing_subscriber::{
     },
     layer::{Context, Filter},
     registry::LookupSpan,
+    reload,
 };
 
 use crate::propagation::current_trace_id;
@@ -33,15 +34,22 @@ pub enum LogFormat {
     Json,
 }
 
-pub(super) fn layer<S>(format: LogFormat, filter: EnvFilter) -> impl Layer<S>
+/// Changes what is logged; false when the process logs through a subscriber of its own.
+pub(super) type Refilter = Arc<dyn Fn(EnvFilter) -> bool + Send + Sync>;
+
+/// The layer that writes, and what changes its filter. A call site that the filter settles once is not asked again, so
+/// that being changeable costs nothing a line.
+pub(super) fn layer<S>(format: LogFormat, filter: EnvFilter) -> (impl Layer<S>, Refilter)
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
-    tracing_subscriber::fmt::layer()
+    let (filter, handle) = reload::Layer::new(EventsOnly(filter));
+    let layer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .event_format(Line { format })
-        .with_filter(EventsOnly(filter))
+        .with_filter(filter);
+    (layer, Arc::new(move |filter| handle.reload(EventsOnly(filter)).is_ok()))
 }
 
 /// Logs panics with a backtrace, where they happen: there the trace id and the stack are still known.

@@ -1,6 +1,6 @@
 //! Logs, traces and metrics of the process, installed once. An embedded server shares what its process has.
 
-use std::sync::OnceLock;
+use std::{fmt, sync::OnceLock};
 
 use opentelemetry_sdk::Resource;
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt as _, util::SubscriberInitExt as _};
@@ -69,7 +69,7 @@ fn ratio(text: &str) -> Result<f64, String> {
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// The log filter has no meaning.
-    #[error("the log level {filter:?} is not valid (set by --log-level or SHOP_LOG_LEVEL)")]
+    #[error("{filter:?} does not say what to log: expected for example `info` or `warn,shop_order=debug`")]
     LogLevel {
         /// What was given.
         filter: String,
@@ -86,34 +86,68 @@ pub enum TelemetryError {
     },
 }
 
-/// What was installed; flush it before the process ends.
-#[derive(Debug, Clone)]
+/// What was installed: change it while the process runs, flush it before the process ends. Clones are the same one.
+#[derive(Clone)]
 pub struct Telemetry {
     traces: traces::Traces,
+    refilter: logs::Refilter,
+    options: TelemetryOptions,
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telemetry").field("options", &self.options).finish_non_exhaustive()
+    }
 }
 
 impl Telemetry {
+    /// What is logged from now on, in the syntax of the option; `None` is what the process was started with. A filter
+    /// without a meaning changes nothing.
+    pub fn set_log_level(&self, filter: Option<&str>) -> Result<(), TelemetryError> {
+        let filter = parse_filter(filter.unwrap_or(&self.options.log_level))?;
+        if !(self.refilter)(filter) {
+            tracing::debug!("the process logs through a subscriber of its own, whose filter stays");
+        }
+        Ok(())
+    }
+
+    /// The share of traces that are recorded from now on, 0 to 1; `None` is what the process was started with. Without an
+    /// endpoint to export to none are.
+    pub fn set_trace_sample_ratio(&self, ratio: Option<f64>) {
+        self.traces.ratio.set(ratio.unwrap_or(self.options.trace_sample_ratio));
+    }
+
     /// Sends what has not been sent yet, at most two seconds.
     pub async fn flush(&self) {
         self.traces.flush().await;
     }
 }
 
+static INSTALLED: OnceLock<Telemetry> = OnceLock::new();
+
+/// What [`install`] made of this process's options, once it has.
+pub fn installed() -> Option<Telemetry> {
+    INSTALLED.get().cloned()
+}
+
 /// Installs logs, traces and metrics for the whole process; call it inside the runtime. What was installed first stays: a
 /// second call changes nothing and returns the first.
 pub fn install(name: &'static str, options: TelemetryOptions) -> Result<Telemetry, TelemetryError> {
-    static INSTALLED: OnceLock<Telemetry> = OnceLock::new();
-    if let Some(telemetry) = INSTALLED.get() {
-        return Ok(telemetry.clone());
+    if let Some(telemetry) = installed() {
+        return Ok(telemetry);
     }
-    let filter = EnvFilter::try_new(&options.log_level)
-        .map_err(|source| TelemetryError::LogLevel { filter: options.log_level, source })?;
-    let traces = traces::Traces::new(name, options.otlp_endpoint, options.trace_sample_ratio)?;
+    let filter = parse_filter(&options.log_level)?;
+    let traces = traces::Traces::new(name, options.otlp_endpoint.clone(), options.trace_sample_ratio)?;
     metrics::install(name);
-    let subscriber = tracing_subscriber::registry().with(traces.layer()).with(logs::layer(options.log_format, filter));
+    let (logs, refilter) = logs::layer(options.log_format, filter);
+    let subscriber = tracing_subscriber::registry().with(traces.layer()).with(logs);
     // It fails where the process has a subscriber of its own, which then gets the events.
     let _ = subscriber.try_init();
-    Ok(INSTALLED.get_or_init(|| Telemetry { traces }).clone())
+    Ok(INSTALLED.get_or_init(|| Telemetry { traces, refilter, options }).clone())
+}
+
+fn parse_filter(text: &str) -> Result<EnvFilter, TelemetryError> {
+    EnvFilter::try_new(text).map_err(|source| TelemetryError::LogLevel { filter: text.to_owned(), source })
 }
 
 /// What identifies this process in traces and metrics.

@@ -1,11 +1,20 @@
 //! Spans: a trace id in every request always, recording and OTLP export only where an endpoint is configured.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
-use opentelemetry::trace::TracerProvider as _;
+use opentelemetry::{
+    Context, KeyValue,
+    trace::{Link, SpanKind, TraceId, TracerProvider as _},
+};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider, SpanLimits, TracerProviderBuilder,
+    BatchConfigBuilder, BatchSpanProcessor, Sampler, SamplingResult, SdkTracerProvider, ShouldSample, SpanLimits, TracerProviderBuilder,
 };
 use tracing::{Level, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
@@ -33,6 +42,36 @@ const MAX_PER_SPAN: u32 = 32;
 #[derive(Debug, Clone)]
 pub(super) struct Traces {
     provider: SdkTracerProvider,
+    pub(super) ratio: Ratio,
+}
+
+/// The share of the traces starting here that are recorded. Clones are the same one.
+#[derive(Debug, Clone)]
+pub(super) struct Ratio(Arc<AtomicU64>);
+
+impl Ratio {
+    fn new(ratio: f64) -> Self {
+        Self(Arc::new(AtomicU64::new(ratio.to_bits())))
+    }
+
+    pub(super) fn set(&self, ratio: f64) {
+        self.0.store(ratio.to_bits(), Ordering::Relaxed);
+    }
+}
+
+impl ShouldSample for Ratio {
+    fn should_sample(
+        &self,
+        parent: Option<&Context>,
+        trace_id: TraceId,
+        name: &str,
+        kind: &SpanKind,
+        attributes: &[KeyValue],
+        links: &[Link],
+    ) -> SamplingResult {
+        let ratio = f64::from_bits(self.0.load(Ordering::Relaxed));
+        Sampler::TraceIdRatioBased(ratio).should_sample(parent, trace_id, name, kind, attributes, links)
+    }
 }
 
 impl Traces {
@@ -44,11 +83,12 @@ impl Traces {
             ..SpanLimits::default()
         };
         let builder = SdkTracerProvider::builder().with_resource(resource(name)).with_span_limits(limits);
+        let ratio = Ratio::new(ratio);
         let builder = match endpoint {
             None => builder.with_sampler(Sampler::AlwaysOff),
-            Some(endpoint) => exporting(builder, endpoint, ratio)?,
+            Some(endpoint) => exporting(builder, endpoint, ratio.clone())?,
         };
-        Ok(Self { provider: builder.build() })
+        Ok(Self { provider: builder.build(), ratio })
     }
 
     /// Makes spans of ours into OpenTelemetry's. Only warnings and errors become events of a span: every log line would
@@ -82,7 +122,7 @@ impl Traces {
 fn exporting(
     builder: TracerProviderBuilder,
     endpoint: String,
-    ratio: f64,
+    ratio: Ratio,
 ) -> Result<TracerProviderBuilder, TelemetryError> {
     let exporter = SpanExporter::builder()
         .with_tonic()
@@ -96,6 +136,6 @@ fn exporting(
         .with_scheduled_delay(BATCH_DELAY)
         .build();
     Ok(builder
-        .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(ratio))))
+        .with_sampler(Sampler::ParentBased(Box::new(ratio)))
         .with_span_processor(BatchSpanProcessor::builder(exporter).with_batch_config(batch).build()))
 }

@@ -37,6 +37,24 @@ fn child() -> ExitCode {
             let running = server.start(routes(&std::sync::Arc::default()), tower_layer::Identity::new(), &shutdown);
             Ok(running.join().await?)
         }),
+        "change" => run(NAME, telemetry, |shutdown| async move {
+            let telemetry = shop_server::telemetry().unwrap();
+            let say = |text: &'static str| {
+                tracing::info_span!("work", otel.name = text).in_scope(|| tracing::debug!("{text}"));
+            };
+            say("before");
+            assert!(telemetry.set_log_level(Some("shop=nonsense")).is_err());
+            say("still before");
+            telemetry.set_log_level(Some("debug")).unwrap();
+            telemetry.set_trace_sample_ratio(Some(1.0));
+            say("changed");
+            telemetry.set_log_level(None).unwrap();
+            telemetry.set_trace_sample_ratio(None);
+            say("back again");
+            tracing::info!("the end");
+            shutdown.leaving().await;
+            Ok(())
+        }),
         "panic" => run(NAME, telemetry, |shutdown| async move {
             shutdown.spawn("doomed", async { panic!("the test asked for it") });
             shutdown.join(crate::PATIENCE).await;
@@ -135,6 +153,19 @@ fn log_lines_are_json_with_the_trace_id_where_there_is_one() {
     assert!(outside["server.address"].as_str().unwrap().starts_with("127.0.0.1:"), "{outside}");
     signal(&child, Signal::TERM);
     assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn what_is_logged_changes_while_the_process_runs() {
+    let mut child = spawn("change", &[("SHOP_LOG_LEVEL", "info")]);
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let said: Vec<String> = lines.by_ref().take_while(|line| !line.contains("the end")).collect();
+    signal(&child, Signal::TERM);
+    assert!(child.wait().unwrap().success());
+    assert!(said.iter().any(|line| line.contains("\"changed\"")), "{said:?}");
+    for unsaid in ["before", "back again"] {
+        assert!(!said.iter().any(|line| line.contains(unsaid)), "{unsaid:?} is in {said:?}");
+    }
 }
 
 #[test]

@@ -28,8 +28,8 @@ fn contains(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
-#[tokio::test]
-async fn spans_reach_the_collector_before_the_process_ends() {
+/// Runs a process that exports to a collector until it wrote `line`; what the collector got first.
+async fn exported_by(role: &'static str, ratio: &'static str, line: &'static str) -> Bytes {
     let (sender, mut exports) = mpsc::channel(8);
     let listener = tokio::net::TcpListener::bind(FREE_PORT).await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -37,16 +37,31 @@ async fn spans_reach_the_collector_before_the_process_ends() {
     tokio::spawn(async move { axum::serve(listener, collector).await });
 
     let process = tokio::task::spawn_blocking(move || {
-        let mut child = spawn("serve", &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint), ("SHOP_TRACE_SAMPLE_RATIO", "1")]);
+        let mut child = spawn(role, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint), ("SHOP_TRACE_SAMPLE_RATIO", ratio)]);
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        line_with(&mut lines, "serving");
+        line_with(&mut lines, line);
         signal(&child, Signal::TERM);
         child.wait().unwrap()
     });
     let body = soon("an export", exports.recv()).await.unwrap();
+    assert!(soon("the process's end", process).await.unwrap().success());
+    body
+}
+
+#[tokio::test]
+async fn spans_reach_the_collector_before_the_process_ends() {
+    let body = exported_by("serve", "1", "serving").await;
     assert!(contains(&body, "startup"), "the span is not there");
     assert!(contains(&body, "service.name") && contains(&body, "product"), "the service is not named");
-    assert!(soon("the process's end", process).await.unwrap().success());
+}
+
+#[tokio::test]
+async fn what_is_recorded_changes_while_the_process_runs() {
+    let body = exported_by("change", "0", "the end").await;
+    assert!(contains(&body, "changed"), "the span is not there");
+    for unrecorded in ["before", "back again"] {
+        assert!(!contains(&body, unrecorded), "{unrecorded:?} was recorded");
+    }
 }
 
 #[test]
