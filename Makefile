@@ -9,7 +9,7 @@ DENY_VERSION := 0.20.2
 DENY := $(CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run audit release test lint buf-lint deny doc generate ci
+.PHONY: help setup run audit load release test lint buf-lint deny doc generate ci
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -22,6 +22,9 @@ run: setup ## A whole shop on http://127.0.0.1:8080, data in ./shop-data (argume
 
 audit: setup ## Check that all data of ./shop-data adds up, beside a running shop or after it
 	@cargo run --quiet --package shop-standalone --bin shop -- audit $(ARGS)
+
+load: setup ## Put a load on a running shop (arguments: make load ARGS="--rate 200", --help lists them)
+	@cargo run --quiet --release --package shop-bench --bin load -- $(ARGS)
 
 release: setup ## The same binaries, optimised, in $$CARGO_TARGET_DIR/release
 	cargo build --release --workspace --bins
