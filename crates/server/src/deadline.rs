@@ -3,14 +3,14 @@
 //! The gRPC server sets it from `grpc-timeout`, the gateway with [`scope`]; outbound calls read it with [`current`] and pass
 //! the rest on.
 
-use std::{future::Future, time::Duration};
+use std::{cell::Cell, future::Future, time::Duration};
 
 use http::HeaderMap;
 use shop_proto::status::{Reason, Refusal};
 use tokio::time::Instant;
 
 tokio::task_local! {
-    static CURRENT: Deadline;
+    static CURRENT: Cell<Deadline>;
 }
 
 /// The header of the gRPC protocol.
@@ -48,14 +48,20 @@ impl Deadline {
 
 /// The deadline of the request this task works on, if it works on one.
 pub fn current() -> Option<Deadline> {
-    CURRENT.try_with(|deadline| *deadline).ok()
+    CURRENT.try_with(Cell::get).ok()
+}
+
+/// Moves the deadline of the request this task works on, where the time so far was the client's: it was still sending.
+pub fn restart(deadline: Deadline) {
+    // Outside a request there is none to move.
+    let _ = CURRENT.try_with(|current| current.set(deadline));
 }
 
 /// Runs a future with its deadline known to all it calls; it does not stop it then. Tasks spawned inside do not inherit
 /// it. An inner scope can only shorten the outer one.
 pub fn scope<F: Future>(deadline: Deadline, future: F) -> impl Future<Output = F::Output> {
     let effective = current().map_or(deadline, |outer| outer.min(deadline));
-    CURRENT.scope(effective, future)
+    CURRENT.scope(Cell::new(effective), future)
 }
 
 /// The deadline that a call's headers ask for, within the server's own limit.
@@ -117,5 +123,18 @@ mod tests {
             assert_eq!(scope(sooner, async { current() }).await, Some(sooner));
         })
         .await;
+    }
+
+    #[tokio::test]
+    async fn a_restart_holds_for_the_rest_of_the_request() {
+        let (first, second) = (Deadline::after(Duration::from_secs(1)), Deadline::after(Duration::from_secs(9)));
+        scope(first, async {
+            assert_eq!(current(), Some(first));
+            restart(second);
+            assert_eq!(current(), Some(second));
+        })
+        .await;
+        restart(first);
+        assert_eq!(current(), None);
     }
 }

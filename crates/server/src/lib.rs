@@ -22,7 +22,7 @@ mod telemetry;
 pub use cli::{UsageError, parse, try_parse_from};
 pub use duration::parse_duration;
 pub use grpc::GrpcServer;
-pub use http::{HttpLimits, HttpServer, ObserveHttp, address_block};
+pub use http::{HttpLimits, HttpServer, ObserveHttp, Peer, address_block};
 pub use listener::ServerError;
 pub use options::{MAX_MESSAGE_BYTES, ServerOptions};
 pub use readiness::{Gate, Readiness};

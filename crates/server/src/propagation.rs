@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::{
     Context,
     propagation::{Extractor, Injector, TextMapPropagator as _},
-    trace::TraceContextExt as _,
+    trace::{SpanContext, TraceContextExt as _, TraceFlags, TraceState},
 };
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 
@@ -12,14 +12,23 @@ const TRACEPARENT: &str = "traceparent";
 
 /// The caller's trace context; an empty one when there is none or it can't be read.
 pub fn extract(headers: &HeaderMap) -> Context {
-    extract_remote(headers).unwrap_or_default()
+    extract_remote(headers, true).unwrap_or_default()
 }
 
-/// [`extract`], and `None` without the work when the caller sent none.
-pub(crate) fn extract_remote(headers: &HeaderMap) -> Option<Context> {
-    headers
-        .contains_key(TRACEPARENT)
-        .then(|| TraceContextPropagator::new().extract_with_context(&Context::new(), &HeaderExtractor(headers)))
+/// [`extract`], and `None` without the work when the caller sent none. Of a caller that is not trusted only the trace's id
+/// counts: whether it is recorded, which costs, and what else travels along is not for just anyone to say.
+pub(crate) fn extract_remote(headers: &HeaderMap, trusted: bool) -> Option<Context> {
+    if !headers.contains_key(TRACEPARENT) {
+        return None;
+    }
+    let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &HeaderExtractor(headers));
+    if trusted {
+        return Some(context);
+    }
+    let span = context.span();
+    let span = span.span_context();
+    let stripped = SpanContext::new(span.trace_id(), span.span_id(), TraceFlags::NOT_SAMPLED, true, TraceState::NONE);
+    stripped.is_valid().then(|| Context::new().with_remote_span_context(stripped))
 }
 
 /// Writes the current trace context for the callee.

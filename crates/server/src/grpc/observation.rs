@@ -57,7 +57,7 @@ impl Instruments {
             rpc.method = method.name,
             rpc.grpc.status_code = tracing::field::Empty,
         );
-        if let Some(parent) = propagation::extract_remote(request.headers()) {
+        if let Some(parent) = propagation::extract_remote(request.headers(), true) {
             // It fails only where no telemetry is installed.
             let _ = span.set_parent(parent);
         }

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, extract::ConnectInfo, routing::future::RouteFuture};
+use axum::{Router, routing::future::RouteFuture};
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::Service};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -35,7 +35,7 @@ const CONNECTIONS_PER_ADDRESS: usize = 256;
 pub struct HttpLimits {
     /// Connections at once from one [`address_block`]; more are closed unanswered.
     pub connections_per_address: usize,
-    /// Proxies: they carry many clients' requests, so that bound is not for them.
+    /// Proxies: they carry many clients' requests, so that bound is not for them, and they are trusted to say whose.
     pub proxies: Vec<IpNet>,
     /// Time for the whole head of a request, from the end of the answer before.
     pub head_timeout: Duration,
@@ -60,6 +60,15 @@ pub fn address_block(address: IpAddr) -> IpAddr {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
     }
+}
+
+/// Who is at the other end of a request's connection; an extension of every request.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer {
+    /// Where the connection comes from.
+    pub address: SocketAddr,
+    /// Whether it is one of [`HttpLimits::proxies`], whose word on a request is taken.
+    pub is_proxy: bool,
 }
 
 /// Takes connections within the limits.
@@ -96,9 +105,12 @@ impl Connections {
         peer: SocketAddr,
         stop: CancellationToken,
     ) -> Option<impl Future<Output = ()> + Send + use<>> {
-        let counted = self.count(peer.ip())?;
+        let is_proxy = self.limits.proxies.iter().any(|network| network.contains(&peer.ip().to_canonical()));
+        let counted = if is_proxy { None } else { Some(self.count(peer.ip())?) };
         let io = TokioIo::new(Linger::new(IdleTimeout::new(stream, IDLE_TIMEOUT, self.limits.write_timeout)));
-        let connection = self.builder.serve_connection(io, Routed { router: self.router.clone(), peer });
+        let connection = self
+            .builder
+            .serve_connection(io, Routed { router: self.router.clone(), peer: Peer { address: peer, is_proxy } });
         Some(async move {
             let _counted = counted;
             let mut connection = std::pin::pin!(connection);
@@ -117,9 +129,6 @@ impl Connections {
 
     fn count(&self, address: IpAddr) -> Option<Counted> {
         let block = address_block(address);
-        if self.limits.proxies.iter().any(|network| network.contains(&address.to_canonical())) {
-            return Some(Counted { open: None, block });
-        }
         let mut open = self.open.lock();
         let count = open.entry(block).or_default();
         if *count >= self.limits.connections_per_address {
@@ -128,20 +137,19 @@ impl Connections {
             return None;
         }
         *count += 1;
-        Some(Counted { open: Some(Arc::clone(&self.open)), block })
+        Some(Counted { open: Arc::clone(&self.open), block })
     }
 }
 
 /// One connection among its address's.
 struct Counted {
-    open: Option<Open>,
+    open: Open,
     block: IpAddr,
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        let Some(open) = &self.open else { return };
-        let mut open = open.lock();
+        let mut open = self.open.lock();
         if let Some(count) = open.get_mut(&self.block) {
             *count -= 1;
             if *count == 0 {
@@ -154,7 +162,7 @@ impl Drop for Counted {
 /// The router for the requests of one connection.
 struct Routed {
     router: Router,
-    peer: SocketAddr,
+    peer: Peer,
 }
 
 impl Service<Request<Incoming>> for Routed {
@@ -163,7 +171,7 @@ impl Service<Request<Incoming>> for Routed {
     type Future = RouteFuture<Infallible>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        request.extensions_mut().insert(ConnectInfo(self.peer));
+        request.extensions_mut().insert(self.peer);
         self.router.clone().call(request)
     }
 }

@@ -16,8 +16,9 @@ use crate::{
 mod connection;
 mod linger;
 mod observe;
+pub(crate) mod request_id;
 
-pub use connection::{HttpLimits, address_block};
+pub use connection::{HttpLimits, Peer, address_block};
 pub use observe::ObserveHttp;
 
 /// An HTTP server whose ports are bound and whose probes answer, not ready yet.
@@ -46,7 +47,7 @@ impl HttpServer {
         self.bound.readiness.clone()
     }
 
-    /// Serves the router over HTTP/1.1; handlers get the peer by `ConnectInfo<SocketAddr>`.
+    /// Serves the router over HTTP/1.1; requests have the [`Peer`] as an extension.
     pub fn start(self, router: Router, limits: HttpLimits, shutdown: &Shutdown) -> Running {
         let Self { bound } = self;
         let name = bound.name;

@@ -1,4 +1,4 @@
-//! Span and metrics for HTTP requests, by route template.
+//! Span, metrics by route template, and id for HTTP requests.
 
 use std::{
     future::Future,
@@ -12,21 +12,24 @@ use std::{
 };
 
 use axum::extract::MatchedPath;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use opentelemetry::{KeyValue, StringValue, global, metrics::Histogram};
 use pin_project_lite::pin_project;
+use tokio::task::futures::TaskLocalFuture;
 use tower_layer::Layer;
 use tower_service::Service;
 use tracing::{Instrument as _, Span, instrument::Instrumented};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
+use super::{Peer, request_id};
 use crate::{propagation, telemetry::metrics::DURATION_BUCKETS};
 
 /// The label of requests that no route matched: their paths are the client's to choose.
 const UNMATCHED: &str = "unmatched";
 
 /// A layer for [`axum::Router::layer`], outermost: there the route is known. A request gets a span that continues the
-/// client's trace, and a duration by method, route template and status.
+/// client's trace, a duration by method, route template and status, and an id: the one in `X-Request-Id`, if it is sane,
+/// or a new one, which the answer, the span and the log lines have.
 #[derive(Debug, Clone)]
 pub struct ObserveHttp {
     instruments: Arc<Instruments>,
@@ -92,8 +95,10 @@ where
         let method = method_name(request.method());
         let route = request.extensions().get::<MatchedPath>().cloned();
         let route_name = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
+        let id = request_id::of(request.headers());
         let span = tracing::info_span!(
             "http",
+            request.id = id.to_str().unwrap_or_default(),
             otel.name = format!("{method} {route_name}"),
             otel.kind = "server",
             otel.status_code = tracing::field::Empty,
@@ -101,7 +106,8 @@ where
             http.route = route_name,
             http.response.status_code = tracing::field::Empty,
         );
-        if let Some(parent) = propagation::extract_remote(request.headers()) {
+        let trusted = request.extensions().get::<Peer>().is_some_and(|peer| peer.is_proxy);
+        if let Some(parent) = propagation::extract_remote(request.headers(), trusted) {
             // It fails only where no telemetry is installed.
             let _ = span.set_parent(parent);
         }
@@ -115,17 +121,18 @@ where
             status: None,
         };
         // The call itself may already log or speak to others, so it too is inside the span.
-        let future = span.in_scope(|| self.inner.call(request));
-        ObservedFuture { future: future.instrument(span), observation }
+        let future = request_id::CURRENT.sync_scope(id.clone(), || span.in_scope(|| self.inner.call(request)));
+        let future = request_id::CURRENT.scope(id.clone(), future.instrument(span));
+        ObservedFuture { future, id, observation }
     }
 }
 
 pin_project! {
     /// The future of [`ObservedHttp`].
-    #[derive(Debug)]
     pub struct ObservedFuture<F> {
         #[pin]
-        future: Instrumented<F>,
+        future: TaskLocalFuture<HeaderValue, Instrumented<F>>,
+        id: HeaderValue,
         observation: Observation,
     }
 }
@@ -138,8 +145,11 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let output = ready!(this.future.poll(context));
-        this.observation.status = output.as_ref().ok().map(Response::status);
+        let mut output = ready!(this.future.poll(context));
+        if let Ok(response) = &mut output {
+            this.observation.status = Some(response.status());
+            response.headers_mut().insert(request_id::HEADER, this.id.clone());
+        }
         Poll::Ready(output)
     }
 }

@@ -21,7 +21,7 @@ use tracing_subscriber::{
     reload,
 };
 
-use crate::propagation::current_trace_id;
+use crate::{http::request_id, propagation::current_trace_id};
 
 const BACKTRACE: &str = "panic.backtrace";
 
@@ -105,6 +105,7 @@ fn text(writer: &mut Writer<'_>, event: &Event<'_>) -> fmt::Result {
     let mut fields = TextFields { message: String::new(), rest: String::new() };
     event.record(&mut fields);
     SystemTime.format_time(writer)?;
+    request_id::with_current(|id| fields.rest.extend([" request_id=", id]));
     write!(writer, " {:>5} {}: {}{}", metadata.level().as_str(), metadata.target(), fields.message, fields.rest)?;
     if let Some(trace_id) = current_trace_id() {
         write!(writer, " trace_id={trace_id}")?;
@@ -166,6 +167,9 @@ fn json(writer: &mut Writer<'_>, event: &Event<'_>) -> fmt::Result {
         if let Some(error) = fields.failed {
             return Err(error);
         }
+        let mut request_id = Ok(());
+        request_id::with_current(|id| request_id = map.serialize_entry("request_id", id));
+        request_id?;
         if let Some(trace_id) = current_trace_id() {
             map.serialize_entry("trace_id", &trace_id)?;
         }

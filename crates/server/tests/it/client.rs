@@ -49,12 +49,17 @@ impl Service<Request<Body>> for Connection {
     }
 }
 
-/// One HTTP/1 request on a connection of its own.
-pub(crate) async fn http1(address: SocketAddr, request: Request<Full<Bytes>>) -> std::io::Result<(StatusCode, String)> {
+/// The answer to an HTTP/1 request on a connection of its own, its body unread.
+pub(crate) async fn answer(address: SocketAddr, request: Request<Full<Bytes>>) -> std::io::Result<Response<Incoming>> {
     let io = TokioIo::new(TcpStream::connect(address).await?);
     let (mut send, connection) = hyper::client::conn::http1::handshake(io).await.map_err(std::io::Error::other)?;
     tokio::spawn(connection);
-    let response = send.send_request(request).await.map_err(std::io::Error::other)?;
+    send.send_request(request).await.map_err(std::io::Error::other)
+}
+
+/// [`answer`], read.
+pub(crate) async fn http1(address: SocketAddr, request: Request<Full<Bytes>>) -> std::io::Result<(StatusCode, String)> {
+    let response = answer(address, request).await?;
     let status = response.status();
     let body = response.into_body().collect().await.map_err(std::io::Error::other)?.to_bytes();
     Ok((status, String::from_utf8_lossy(&body).into_owned()))

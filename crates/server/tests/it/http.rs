@@ -1,16 +1,12 @@
 //! The gateway's server: peer address, metrics by route, limits, drain.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{io::BufRead as _, net::SocketAddr, sync::Arc};
 
-use axum::{
-    Router,
-    extract::{ConnectInfo, Path},
-    routing::get as route,
-};
+use axum::{Extension, Router, extract::Path, routing::get as route};
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::Full;
-use shop_server::{HttpLimits, HttpServer, ObserveHttp, Running, Shutdown, propagation};
+use shop_server::{HttpLimits, HttpServer, ObserveHttp, Peer, Running, Shutdown, propagation};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -18,7 +14,8 @@ use tokio::{
 };
 
 use crate::{
-    client::{get, http1},
+    client::{answer, get, http1},
+    process::{PROXIES, line_with, spawn},
     service::{self, FREE_PORT, options},
     soon,
 };
@@ -42,7 +39,7 @@ async fn start_with(shutdown: &Shutdown, events: &Arc<Events>, limits: HttpLimit
         "waited"
     };
     let router = Router::new()
-        .route("/peer", route(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.ip().to_string() }))
+        .route("/peer", route(|Extension(peer): Extension<Peer>| async move { peer.address.ip().to_string() }))
         .route("/things/{id}", route(|Path(id): Path<String>| async move { id }))
         .route("/trace", route(|| async { propagation::current_trace_id().unwrap_or_default() }))
         .route("/wait", route(wait))
@@ -63,6 +60,70 @@ async fn handlers_know_the_peer_and_the_trace() {
         .unwrap();
     assert_eq!(http1(serve, request).await.unwrap().1, "0af7651916cd43dd8448eb211c80319c");
     assert_eq!(get(serve, "/trace").await.unwrap().1.len(), 32);
+}
+
+#[tokio::test]
+async fn a_request_has_the_clients_id_or_one_of_its_own() {
+    let running = start(&Shutdown::new(), &Arc::default()).await;
+    let mut ids = Vec::new();
+    for (sent, path) in [(Some("ticket-17"), "/peer"), (Some("no spaces"), "/peer"), (None, "/nowhere")] {
+        let mut request = Request::get(path).header("host", "test");
+        if let Some(id) = sent {
+            request = request.header("x-request-id", id);
+        }
+        let response = answer(running.addresses().serve, request.body(Full::new(Bytes::new())).unwrap()).await.unwrap();
+        ids.push(response.headers()["x-request-id"].to_str().unwrap().to_owned());
+    }
+    assert_eq!(ids[0], "ticket-17");
+    assert!(ids[1] != "no spaces" && ids[1].len() > 16 && ids[2].len() > 16 && ids[1] != ids[2], "{ids:?}");
+}
+
+#[test]
+fn a_log_line_has_the_requests_id() {
+    let (child, mut lines, address) = http_process(&[]);
+    let request = Request::get("/log").header("host", "test").header("x-request-id", "ticket-17");
+    ask(address, request);
+    let line: serde_json::Value = serde_json::from_str(&line_with(&mut lines, "inside a request")).unwrap();
+    assert_eq!((&line["request_id"], line["trace_id"].as_str().map(str::len)), (&"ticket-17".into(), Some(32)));
+    end(child);
+}
+
+#[test]
+fn whether_a_trace_is_recorded_is_not_for_just_anyone_to_say() {
+    // Connections wait in the system's backlog: spans are made, and go nowhere.
+    let silent = std::net::TcpListener::bind(FREE_PORT).unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    for (proxies, flag) in [("192.0.2.0/24", "00"), ("127.0.0.0/8", "01")] {
+        let (child, _lines, address) =
+            http_process(&[("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), (PROXIES, proxies)]);
+        let trace = "0af7651916cd43dd8448eb211c80319c";
+        let request = Request::get("/traceparent").header("host", "test");
+        let passed_on = ask(address, request.header("traceparent", format!("00-{trace}-b7ad6b7169203331-01")));
+        assert!(passed_on.starts_with(&format!("00-{trace}-")) && passed_on.ends_with(flag), "{proxies}: {passed_on}");
+        end(child);
+    }
+}
+
+type Lines = std::io::Lines<std::io::BufReader<std::process::ChildStderr>>;
+
+/// A process of its own, since there are one log and one sampler in each.
+fn http_process(variables: &[(&str, &str)]) -> (std::process::Child, Lines, SocketAddr) {
+    let mut child = spawn("http", variables);
+    let mut lines = std::io::BufReader::new(child.stderr.take().unwrap()).lines();
+    let serving: serde_json::Value = serde_json::from_str(&line_with(&mut lines, "\"serving\"")).unwrap();
+    let address = serving["server.address"].as_str().unwrap().parse().unwrap();
+    (child, lines, address)
+}
+
+fn ask(address: SocketAddr, request: http::request::Builder) -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let request = request.body(Full::new(Bytes::new())).unwrap();
+    runtime.block_on(soon("an answer", http1(address, request))).unwrap().1
+}
+
+fn end(mut child: std::process::Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[tokio::test]

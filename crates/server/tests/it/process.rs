@@ -5,13 +5,18 @@ use std::{
     process::{Child, Command, ExitCode, Stdio},
 };
 
+use axum::{Router, routing::get};
 use rustix::process::{Pid, Signal, kill_process};
-use shop_server::{LogFormat, ServerOptions, TelemetryOptions, parse, run};
+use shop_server::{
+    HttpLimits, HttpServer, LogFormat, ObserveHttp, ServerOptions, TelemetryOptions, parse, propagation, run,
+};
 
 use crate::service::{FREE_PORT, NAME, routes};
 
 /// Says which of the processes below the child is.
 const ROLE: &str = "SHOP_TEST_ROLE";
+/// The network of the HTTP process's proxies.
+pub(crate) const PROXIES: &str = "SHOP_TEST_PROXIES";
 
 /// Takes what the test harness is started with; only variables are the child's options.
 #[derive(Debug, clap::Parser)]
@@ -55,6 +60,16 @@ fn child() -> ExitCode {
             shutdown.leaving().await;
             Ok(())
         }),
+        "http" => run("gateway", telemetry, |shutdown| async move {
+            let server = HttpServer::bind("gateway", FREE_PORT, &cli.server).await?;
+            let proxies = std::env::var(PROXIES).ok().map(|network| network.parse()).transpose()?;
+            let limits = HttpLimits { proxies: proxies.into_iter().collect(), ..HttpLimits::default() };
+            let router = Router::new()
+                .route("/log", get(|| async { tracing::info!("inside a request") }))
+                .route("/traceparent", get(traceparent))
+                .layer(ObserveHttp::new("gateway"));
+            Ok(server.start(router, limits, &shutdown).join().await?)
+        }),
         "panic" => run(NAME, telemetry, |shutdown| async move {
             shutdown.spawn("doomed", async { panic!("the test asked for it") });
             shutdown.join(crate::PATIENCE).await;
@@ -72,6 +87,13 @@ fn child() -> ExitCode {
             Err(anyhow::Error::from(source).context("can't open the database"))
         }),
     }
+}
+
+/// What a callee would be told of the trace.
+async fn traceparent() -> String {
+    let mut headers = http::HeaderMap::new();
+    propagation::inject(&mut headers);
+    headers["traceparent"].to_str().unwrap().to_owned()
 }
 
 pub(crate) fn spawn(role: &str, variables: &[(&str, &str)]) -> Child {

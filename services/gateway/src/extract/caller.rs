@@ -1,12 +1,13 @@
 //! Who calls: verified here so that a refusal comes before the body is read, and forwarded so that the services, which
 //! know whose what is, judge again.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::FromRequestParts;
 use http::{HeaderMap, request::Parts};
 use shop_auth::{Caller, UserCaller};
 use shop_proto::{access::Rule, status::Reason};
+use shop_server::Peer;
 use tonic::metadata::{Ascii, MetadataValue};
 
 use crate::{problem::Problem, state::Gateway};
@@ -135,9 +136,8 @@ fn identify(headers: &HeaderMap, gateway: &Gateway) -> Result<(Caller, Bearer), 
 impl FromRequestParts<Gateway> for ClientAddress {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
-        let ConnectInfo(peer) =
-            ConnectInfo::<SocketAddr>::from_request_parts(parts, gateway).await.map_err(Problem::internal)?;
-        Ok(Self(peer.ip().to_canonical()))
+    async fn from_request_parts(parts: &mut Parts, _: &Gateway) -> Result<Self, Problem> {
+        let peer = parts.extensions.get::<Peer>().ok_or_else(|| Problem::internal("the peer is not known"))?;
+        Ok(Self(peer.address.ip().to_canonical()))
     }
 }
