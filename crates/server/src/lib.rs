@@ -7,7 +7,6 @@ mod admin;
 mod cli;
 mod connections;
 pub mod deadline;
-mod duration;
 mod grpc;
 mod http;
 mod listener;
@@ -20,7 +19,6 @@ mod shutdown;
 mod telemetry;
 
 pub use cli::{UsageError, parse, try_parse_from};
-pub use duration::parse_duration;
 pub use grpc::GrpcServer;
 pub use http::{HttpLimits, HttpServer, ObserveHttp, Peer, address_block};
 pub use listener::ServerError;

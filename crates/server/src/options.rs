@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use crate::parse_duration;
+use shop_types::parse_duration;
 
 /// Longest time a call may take unless the caller gives it less: beyond it people have left and clients try again.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,15 +1,17 @@
-//! Values that more than one service speaks of: money, postal addresses, instants, ids. Each is valid by construction.
+//! Values that more than one service speaks of: money, postal addresses, instants, durations, ids. Each is valid by construction.
 //!
 //! No transport, storage or framework type lives here; a type that only one service needs stays in that service.
 
 mod address;
 mod currency;
+mod duration;
 mod instant;
 mod money;
 mod text;
 
 pub use address::{AddressError, PostalAddress, RawAddress};
 pub use currency::{Currency, UnknownCurrency};
+pub use duration::parse_duration;
 pub use instant::Instant;
 pub use money::{Money, MoneyError};
 pub use text::{Text, TextError};

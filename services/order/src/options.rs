@@ -6,8 +6,9 @@ use reqwest::Url;
 use secrecy::SecretString;
 use shop_auth::AuthOptions;
 use shop_discovery::Address;
-use shop_server::{ServerOptions, parse_duration};
+use shop_server::ServerOptions;
 use shop_storage::DatabaseOptions;
+use shop_types::parse_duration;
 
 use crate::domain::WebhookSecrets;
 

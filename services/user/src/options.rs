@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use shop_auth::{AuthOptions, MAX_USER_TOKEN_TTL};
-use shop_server::{ServerOptions, parse_duration};
+use shop_server::ServerOptions;
 use shop_storage::DatabaseOptions;
+use shop_types::parse_duration;
 
 /// Bytes of a secret that signs cursors at least: as many as HMAC-SHA256's output.
 const MIN_SECRET: usize = 32;
