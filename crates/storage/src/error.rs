@@ -1,11 +1,10 @@
 //! What can go wrong between a service and its database.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use sea_orm::{DbErr, SqlErr};
+use sea_orm::DbErr;
 
-/// SQLite's words for a lock that is held and for a disk without space: both pass without a change of ours.
-const TRANSIENT_WORDS: [&str; 2] = ["database is locked", "database or disk is full"];
+use crate::fault::Fault;
 
 /// A failed use of the database. Cloneable, because one failed commit fails every write of its group.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -13,6 +12,19 @@ pub enum StorageError {
     /// The database refused or broke; the driver's words are in the source.
     #[error("the database failed")]
     Database(#[source] Arc<DbErr>),
+    /// The connection broke, or nothing was heard, while a write was committed: it may count, or not. Whoever repeats it
+    /// must be able to do so without harm.
+    #[error("the database did not say whether a write was committed")]
+    CommitUnknown(#[source] Option<Arc<DbErr>>),
+    /// The server is not there, or lets nobody in.
+    #[error("the database at {server} can't be reached")]
+    Unreachable {
+        /// Its host and port.
+        server: String,
+        /// What was tried last.
+        #[source]
+        source: Arc<DbErr>,
+    },
     /// The queue of writes is full: the disk does not keep up.
     #[error("too many writes are waiting")]
     Busy,
@@ -44,10 +56,22 @@ pub enum StorageError {
         source: Arc<std::io::Error>,
     },
     /// The URL names no engine that this build has.
-    #[error("DATABASE_URL must begin with sqlite: (found scheme {scheme:?})")]
+    #[error("DATABASE_URL must begin with sqlite:, postgres:// or mysql:// (found scheme {scheme:?})")]
     UnknownEngine {
         /// What stood before the colon.
         scheme: String,
+    },
+    /// The URL has an engine, and something else is wrong with it.
+    #[error("DATABASE_URL {reason}")]
+    BadUrl {
+        /// What is wrong, without anything that could be secret.
+        reason: String,
+    },
+    /// Another migration runs.
+    #[error("another migration of the database has not ended in {} s", waited.as_secs())]
+    Migrating {
+        /// How long it was waited for.
+        waited: Duration,
     },
     /// The database was never migrated.
     #[error("the database has no schema yet; run `migrate up` first")]
@@ -74,19 +98,21 @@ pub enum StorageError {
 impl StorageError {
     /// Whether a write broke a UNIQUE or PRIMARY KEY constraint.
     pub fn is_unique_violation(&self) -> bool {
-        matches!(self, Self::Database(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))))
+        self.fault() == Some(Fault::Unique)
     }
 
     /// Whether trying again later can help: the database is slow, busy or away, rather than the statement wrong.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Busy | Self::TooSlow { .. } | Self::Closed => true,
-            Self::Database(error) => {
-                let words = error.to_string();
-                matches!(**error, DbErr::ConnectionAcquire(_) | DbErr::Conn(_))
-                    || TRANSIENT_WORDS.iter().any(|transient| words.contains(transient))
-            }
-            _ => false,
+            Self::Busy | Self::TooSlow { .. } | Self::Closed | Self::CommitUnknown(_) => true,
+            _ => matches!(self.fault(), Some(Fault::Conflict | Fault::Lost | Fault::Busy)),
+        }
+    }
+
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        match self {
+            Self::Database(error) | Self::Unreachable { source: error, .. } => Some(Fault::of(error)),
+            _ => None,
         }
     }
 }
@@ -94,5 +120,17 @@ impl StorageError {
 impl From<DbErr> for StorageError {
     fn from(error: DbErr) -> Self {
         Self::Database(Arc::new(error))
+    }
+}
+
+/// What a write may fail with. The database's part in it decides whether the write is repeated.
+pub trait WriteError: From<StorageError> + Send + 'static {
+    /// The failure of the database, if it is one.
+    fn storage(&self) -> Option<&StorageError>;
+}
+
+impl WriteError for StorageError {
+    fn storage(&self) -> Option<&StorageError> {
+        Some(self)
     }
 }

@@ -1,17 +1,26 @@
-//! How the services keep data: opening a database, grouped durable writes, migrations with schema compatibility, the
-//! database's clock and signed page cursors.
+//! How the services keep data: opening a database (SQLite, PostgreSQL, MySQL or MariaDB), durable writes, migrations with
+//! schema compatibility, the database's clock and signed page cursors.
 //!
 //! What is stored, and every query, belongs to the service that owns it.
 
 pub mod clock;
 mod database;
 mod error;
+mod fault;
+mod insert;
 pub mod migrate;
 mod options;
 pub mod page;
+mod reader;
+mod server;
+mod sqlite;
+mod transactions;
+mod url;
 mod writer;
 
 pub use database::{Database, open_reader};
-pub use error::StorageError;
+pub use error::{StorageError, WriteError};
+pub use insert::insert_new;
 pub use migrate::SchemaRange;
 pub use options::DatabaseOptions;
+pub use reader::Reader;

@@ -12,14 +12,14 @@ use sea_orm::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use crate::StorageError;
+use crate::{StorageError, WriteError};
 
 /// Writes that may wait. Each is a request in flight, whose number the server bounds well below this.
 const QUEUE: usize = 4096;
 /// Writes of one commit at most: beyond this the flush no longer dominates and the first of the group waits for nothing.
 const MAX_GROUP: usize = 64;
 /// How long the statements of one write may take before it is given up: a write holds up every other.
-const WRITE_BOUND: Duration = Duration::from_secs(10);
+pub(crate) const WRITE_BOUND: Duration = Duration::from_secs(10);
 
 /// A write in the queue: what it runs, and who waits for it.
 trait Job: Send {
@@ -39,7 +39,7 @@ impl<F, T, E> Job for Write<F, T, E>
 where
     F: for<'t> Fn(&'t DatabaseTransaction) -> BoxFuture<'t, Result<T, E>> + Send,
     T: Send,
-    E: From<StorageError> + Send,
+    E: WriteError,
 {
     fn run<'a>(&'a mut self, transaction: &'a DatabaseTransaction) -> BoxFuture<'a, bool> {
         Box::pin(async move {
@@ -84,7 +84,7 @@ impl Writer {
     where
         F: for<'t> Fn(&'t DatabaseTransaction) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static,
         T: Send + 'static,
-        E: From<StorageError> + Send + 'static,
+        E: WriteError,
     {
         let (caller, answer) = oneshot::channel();
         let job = Box::new(Write { run: write, outcome: None, caller });

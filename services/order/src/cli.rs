@@ -79,7 +79,7 @@ async fn with_database<T>(
     options: &DatabaseOptions,
     work: impl AsyncFnOnce(&Database) -> Result<T, StorageError>,
 ) -> anyhow::Result<T> {
-    let database = Database::open(NAME, options).await?;
+    let database = Database::open_for_command(NAME, options).await?;
     let done = work(&database).await?;
     database.close().await?;
     Ok(done)

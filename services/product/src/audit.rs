@@ -4,7 +4,7 @@
 //! Whether reservations fit the orders they were made for is for a reader of both databases to say: [`reservations`]
 //! lists them for that, a page at a time.
 
-use sea_orm::DatabaseConnection;
+use sea_orm::{ConnectionTrait, DatabaseConnection};
 use shop_storage::StorageError;
 use shop_types::{Instant, Uuid};
 
@@ -80,7 +80,7 @@ pub struct ReservationRecord {
 }
 
 /// Looks for stock that does not add up.
-pub async fn check(connection: &DatabaseConnection) -> Result<Findings, StorageError> {
+pub async fn check(connection: &impl ConnectionTrait) -> Result<Findings, StorageError> {
     Ok(Findings {
         stock: store::audit::stock(connection, MAX_FINDINGS).await?,
         ledger: store::audit::ledger(connection, MAX_FINDINGS).await?,

@@ -48,7 +48,7 @@ pub async fn start(options: Options, shutdown: &Shutdown) -> anyhow::Result<Runn
 
 /// Applies the migrations the database lacks.
 pub async fn migrate_up(options: &DatabaseOptions) -> anyhow::Result<()> {
-    let database = Database::open(NAME, options).await?;
+    let database = Database::open_for_command(NAME, options).await?;
     migrate::up::<migration::Migrator>(&database, migration::SCHEMA).await?;
     database.close().await?;
     Ok(())

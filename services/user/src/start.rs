@@ -103,7 +103,7 @@ pub(crate) async fn with_database<T>(
     options: &DatabaseOptions,
     work: impl AsyncFnOnce(&Database) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    let database = Database::open(NAME, options).await?;
+    let database = Database::open_for_command(NAME, options).await?;
     let done = work(&database).await;
     database.close().await?;
     done

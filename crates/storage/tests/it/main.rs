@@ -5,7 +5,7 @@
 mod migrations;
 mod writes;
 
-use sea_orm::{ConnectionTrait as _, DatabaseConnection};
+use sea_orm::ConnectionTrait;
 use shop_storage::{Database, DatabaseOptions, StorageError};
 use tempfile::TempDir;
 
@@ -43,7 +43,7 @@ async fn execute(database: &Database, sql: &str) -> Result<u64, StorageError> {
         .await
 }
 
-async fn count(connection: &DatabaseConnection) -> i64 {
+async fn count(connection: &impl ConnectionTrait) -> i64 {
     let statement =
         sea_orm::Statement::from_string(connection.get_database_backend(), "SELECT count(*) AS n FROM entry");
     connection.query_one_raw(statement).await.unwrap().unwrap().try_get("", "n").unwrap()

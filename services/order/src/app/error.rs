@@ -1,6 +1,6 @@
 //! What can keep the service from doing what it was asked.
 
-use shop_storage::{StorageError, page};
+use shop_storage::{StorageError, WriteError, page};
 use shop_types::{Money, Uuid};
 
 use super::upstream::CallError;
@@ -106,6 +106,12 @@ impl Error {
 impl From<StorageError> for Error {
     fn from(error: StorageError) -> Self {
         Self::Storage(error)
+    }
+}
+
+impl WriteError for Error {
+    fn storage(&self) -> Option<&StorageError> {
+        if let Self::Storage(error) = self { Some(error) } else { None }
     }
 }
 

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    ColumnTrait as _, Condition, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _,
     sea_query::{ExprTrait as _, SimpleExpr},
 };
-use shop_storage::{StorageError, clock};
+use shop_storage::{StorageError, clock, insert_new};
 use shop_types::{Instant, Uuid};
 
-use super::{entity::key, inserted};
+use super::entity::key;
 use crate::domain::IdempotencyKey;
 
 /// How long a key is remembered: a client that tries longer than a day has given up.
@@ -28,8 +28,8 @@ pub(crate) struct UsedKey {
 }
 
 /// Micros since the epoch before which keys are forgotten, as SQL.
-fn horizon() -> SimpleExpr {
-    clock::now_plus_micros(-i64::try_from(KEPT.as_micros()).unwrap_or(i64::MAX))
+fn horizon(backend: DbBackend) -> SimpleExpr {
+    clock::now_plus_micros(backend, -i64::try_from(KEPT.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// What a user's key was used for, within [`KEPT`].
@@ -39,7 +39,7 @@ pub(crate) async fn find(
     key: &IdempotencyKey,
 ) -> Result<Option<UsedKey>, StorageError> {
     let row = key::Entity::find_by_id((user_id, key.as_str().to_owned()))
-        .filter(key::Column::CreatedAt.into_expr().gt(horizon()))
+        .filter(key::Column::CreatedAt.into_expr().gt(horizon(connection.get_database_backend())))
         .one(connection)
         .await?;
     Ok(row.map(|row| UsedKey { order_id: row.order_id, body_hash: row.body_hash }))
@@ -57,7 +57,7 @@ pub(crate) async fn insert(
     key::Entity::delete_many()
         .filter(key::Column::UserId.eq(user_id))
         .filter(key::Column::IdempotencyKey.eq(key.as_str()))
-        .filter(key::Column::CreatedAt.into_expr().lte(horizon()))
+        .filter(key::Column::CreatedAt.into_expr().lte(horizon(connection.get_database_backend())))
         .exec(connection)
         .await?;
     let row = key::ActiveModel {
@@ -67,7 +67,7 @@ pub(crate) async fn insert(
         order_id: Set(used.order_id),
         created_at: Set(now.as_micros()),
     };
-    inserted(key::Entity::insert(row).exec_without_returning(connection).await)
+    insert_new(connection, key::Entity::insert(row)).await
 }
 
 /// At most `limit` keys that are to be forgotten, the oldest first.
@@ -79,7 +79,7 @@ pub(crate) async fn forgotten(
         .select_only()
         .column(key::Column::UserId)
         .column(key::Column::IdempotencyKey)
-        .filter(key::Column::CreatedAt.into_expr().lte(horizon()))
+        .filter(key::Column::CreatedAt.into_expr().lte(horizon(connection.get_database_backend())))
         .order_by_asc(key::Column::CreatedAt)
         .limit(limit)
         .into_tuple()
@@ -95,7 +95,7 @@ pub(crate) async fn drop_keys(connection: &impl ConnectionTrait, keys: &[(Uuid, 
     });
     key::Entity::delete_many()
         .filter(these)
-        .filter(key::Column::CreatedAt.into_expr().lte(horizon()))
+        .filter(key::Column::CreatedAt.into_expr().lte(horizon(connection.get_database_backend())))
         .exec(connection)
         .await?;
     Ok(())

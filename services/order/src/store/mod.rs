@@ -20,12 +20,3 @@ use shop_storage::StorageError;
 fn corrupt(what: &str, value: &str) -> StorageError {
     StorageError::from(DbErr::Type(format!("stored {what}: {value:?}")))
 }
-
-/// Whether a row was added, or its key is taken.
-fn inserted(result: Result<u64, DbErr>) -> Result<bool, StorageError> {
-    match result.map_err(StorageError::from) {
-        Ok(_) => Ok(true),
-        Err(error) if error.is_unique_violation() => Ok(false),
-        Err(error) => Err(error),
-    }
-}

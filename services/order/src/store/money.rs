@@ -3,13 +3,13 @@
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, sea_query::OnConflict,
 };
-use shop_storage::StorageError;
+use shop_storage::{StorageError, insert_new};
 use shop_types::{Instant, Money, Uuid};
 
 use super::{
     corrupt,
     entity::{due, notice, payment, refund},
-    inserted, rows,
+    rows,
 };
 use crate::domain::{Actor, Notice, Reference};
 
@@ -96,7 +96,7 @@ pub(crate) async fn insert_payment(
         actor: Set(actor.to_string()),
         recorded_at: Set(payment.recorded_at.as_micros()),
     };
-    inserted(payment::Entity::insert(row).exec_without_returning(connection).await)
+    insert_new(connection, payment::Entity::insert(row)).await
 }
 
 /// The refund of this reference.
@@ -134,7 +134,7 @@ pub(crate) async fn insert_refund(
         actor: Set(actor.to_string()),
         recorded_at: Set(refund.recorded_at.as_micros()),
     };
-    inserted(refund::Entity::insert(row).exec_without_returning(connection).await)
+    insert_new(connection, refund::Entity::insert(row)).await
 }
 
 /// Sets what is owed back in the currency of `due`; zero is nothing.
@@ -173,5 +173,5 @@ pub(crate) async fn insert_notice(
         outcome: Set(outcome.to_owned()),
         received_at: Set(now.as_micros()),
     };
-    inserted(notice::Entity::insert(row).exec_without_returning(connection).await)
+    insert_new(connection, notice::Entity::insert(row)).await
 }

@@ -107,7 +107,7 @@ pub(crate) async fn overdue(connection: &impl ConnectionTrait, limit: u64) -> Re
         .select_only()
         .column(order::Column::Id)
         .filter(order::Column::Status.eq(Status::Reserved.as_str()))
-        .filter(order::Column::ExpiresAt.into_expr().lte(clock::now()))
+        .filter(order::Column::ExpiresAt.into_expr().lte(clock::now(connection.get_database_backend())))
         .order_by_asc(order::Column::ExpiresAt)
         .limit(limit)
         .into_tuple()

@@ -72,7 +72,7 @@ pub(crate) async fn due(connection: &impl ConnectionTrait, limit: u64) -> Result
     let ids = delivery::Entity::find()
         .select_only()
         .column(delivery::Column::OrderId)
-        .filter(delivery::Column::DueAt.into_expr().lte(clock::now()))
+        .filter(delivery::Column::DueAt.into_expr().lte(clock::now(connection.get_database_backend())))
         .order_by_asc(delivery::Column::DueAt)
         .limit(limit)
         .into_tuple()
@@ -100,10 +100,10 @@ pub(crate) async fn claim(
     lease: Duration,
 ) -> Result<Option<Delivery>, StorageError> {
     let claimed = delivery::Entity::update_many()
-        .col_expr(delivery::Column::DueAt, clock::now_plus_micros(micros(lease)))
+        .col_expr(delivery::Column::DueAt, clock::now_plus_micros(connection.get_database_backend(), micros(lease)))
         .col_expr(delivery::Column::LeaseEpoch, Expr::col(delivery::Column::LeaseEpoch).add(1))
         .filter(delivery::Column::OrderId.eq(order_id))
-        .filter(delivery::Column::DueAt.into_expr().lte(clock::now()))
+        .filter(delivery::Column::DueAt.into_expr().lte(clock::now(connection.get_database_backend())))
         .exec(connection)
         .await?;
     if claimed.rows_affected == 0 {
@@ -141,7 +141,7 @@ pub(crate) async fn sent(
     lease: Duration,
 ) -> Result<bool, StorageError> {
     let kept = delivery::Entity::update_many()
-        .col_expr(delivery::Column::DueAt, clock::now_plus_micros(micros(lease)))
+        .col_expr(delivery::Column::DueAt, clock::now_plus_micros(connection.get_database_backend(), micros(lease)))
         .col_expr(delivery::Column::Attempts, Expr::val(0))
         .filter(held(delivery))
         .exec(connection)
@@ -150,7 +150,7 @@ pub(crate) async fn sent(
         return Ok(false);
     }
     outbox::Entity::update_many()
-        .col_expr(outbox::Column::SentAt, clock::now())
+        .col_expr(outbox::Column::SentAt, clock::now(connection.get_database_backend()))
         .filter(outbox::Column::OrderId.eq(delivery.order_id))
         .filter(outbox::Column::Version.eq(version))
         .exec(connection)
@@ -174,7 +174,7 @@ pub(crate) async fn postpone(
     pause: Duration,
 ) -> Result<(), StorageError> {
     delivery::Entity::update_many()
-        .col_expr(delivery::Column::DueAt, clock::now_plus_micros(micros(pause)))
+        .col_expr(delivery::Column::DueAt, clock::now_plus_micros(connection.get_database_backend(), micros(pause)))
         .col_expr(delivery::Column::Attempts, Expr::val(delivery.attempts.saturating_add(1)))
         .filter(held(delivery))
         .exec(connection)
@@ -201,7 +201,7 @@ pub(crate) async fn old(
     unsent: bool,
     limit: u64,
 ) -> Result<Vec<(Uuid, i64)>, StorageError> {
-    let horizon = clock::now_plus_micros(-micros(kept));
+    let horizon = clock::now_plus_micros(connection.get_database_backend(), -micros(kept));
     let age = if unsent {
         outbox::Column::SentAt.is_null().and(outbox::Column::At.into_expr().lte(horizon))
     } else {

@@ -3,7 +3,7 @@
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _,
+    ColumnTrait as _, Condition, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _,
     sea_query::{ExprTrait as _, SimpleExpr},
 };
 use shop_storage::{StorageError, clock};
@@ -37,11 +37,11 @@ pub(crate) enum Guard {
 }
 
 impl Guard {
-    fn condition(self) -> Option<SimpleExpr> {
+    fn condition(self, backend: DbBackend) -> Option<SimpleExpr> {
         match self {
             Self::None => None,
-            Self::InTime => Some(order::Column::ExpiresAt.into_expr().gt(clock::now())),
-            Self::Overdue => Some(order::Column::ExpiresAt.into_expr().lte(clock::now())),
+            Self::InTime => Some(order::Column::ExpiresAt.into_expr().gt(clock::now(backend))),
+            Self::Overdue => Some(order::Column::ExpiresAt.into_expr().lte(clock::now(backend))),
         }
     }
 }
@@ -105,7 +105,7 @@ pub(crate) async fn revise(
         .add(order::Column::Version.eq(read_version));
     let updated = order::Entity::update_many()
         .set(rows::changed_order_row(&next))
-        .filter(as_read.clone().add_option(guard.condition()))
+        .filter(as_read.clone().add_option(guard.condition(connection.get_database_backend())))
         .exec(connection)
         .await
         .map_err(StorageError::from)?;

@@ -126,12 +126,12 @@ pub(crate) async fn claim(
 ) -> Result<Option<Lease>, StorageError> {
     let lease = i64::try_from(holder.lease.as_micros()).unwrap_or(i64::MAX);
     let claimed = saga::Entity::update_many()
-        .col_expr(saga::Column::DueAt, clock::now_plus_micros(lease))
+        .col_expr(saga::Column::DueAt, clock::now_plus_micros(connection.get_database_backend(), lease))
         .col_expr(saga::Column::LeaseOwner, Expr::val(holder.owner))
         .col_expr(saga::Column::LeaseEpoch, Expr::col(saga::Column::LeaseEpoch).add(1))
         .filter(saga::Column::OrderId.eq(order_id))
         .filter(saga::Column::Step.is_not_null())
-        .filter(saga::Column::DueAt.into_expr().lte(clock::now()))
+        .filter(saga::Column::DueAt.into_expr().lte(clock::now(connection.get_database_backend())))
         .exec(connection)
         .await?;
     if claimed.rows_affected == 0 {
@@ -179,11 +179,13 @@ pub(crate) async fn postpone(
     pause: Duration,
 ) -> Result<bool, StorageError> {
     let pause = i64::try_from(pause.as_micros()).unwrap_or(i64::MAX);
+    let backend = connection.get_database_backend();
     let due_at = match lease.step {
         Step::ValidateUser | Step::Reserve => {
-            Expr::case(saga::Column::CancelBy.is_not_null(), clock::now()).finally(clock::now_plus_micros(pause)).into()
+            let later = clock::now_plus_micros(backend, pause);
+            Expr::case(saga::Column::CancelBy.is_not_null(), clock::now(backend)).finally(later).into()
         }
-        Step::Commit | Step::Release | Step::Return => clock::now_plus_micros(pause),
+        Step::Commit | Step::Release | Step::Return => clock::now_plus_micros(backend, pause),
     };
     let written = saga::Entity::update_many()
         .col_expr(saga::Column::DueAt, due_at)
@@ -198,7 +200,7 @@ pub(crate) async fn postpone(
 /// Gives a step back that nothing was done about, to be due now; not if the lease was lost.
 pub(crate) async fn give_back(connection: &impl ConnectionTrait, lease: Lease) -> Result<(), StorageError> {
     saga::Entity::update_many()
-        .col_expr(saga::Column::DueAt, clock::now())
+        .col_expr(saga::Column::DueAt, clock::now(connection.get_database_backend()))
         .col_expr(saga::Column::LeaseOwner, Expr::val(Value::from(None::<Uuid>)))
         .filter(held(lease))
         .exec(connection)
@@ -220,7 +222,7 @@ pub(crate) async fn request_cancel(
         .exec(connection)
         .await?;
     saga::Entity::update_many()
-        .col_expr(saga::Column::DueAt, clock::now())
+        .col_expr(saga::Column::DueAt, clock::now(connection.get_database_backend()))
         .filter(saga::Column::OrderId.eq(order_id))
         .filter(saga::Column::Step.is_not_null())
         .filter(saga::Column::LeaseOwner.is_null())
@@ -234,7 +236,7 @@ pub(crate) async fn due(connection: &impl ConnectionTrait, limit: u64) -> Result
     let ids = saga::Entity::find()
         .select_only()
         .column(saga::Column::OrderId)
-        .filter(saga::Column::DueAt.into_expr().lte(clock::now()))
+        .filter(saga::Column::DueAt.into_expr().lte(clock::now(connection.get_database_backend())))
         .order_by_asc(saga::Column::DueAt)
         .limit(limit)
         .into_tuple()

@@ -1,6 +1,6 @@
 //! Why a use case was refused or failed.
 
-use shop_storage::{StorageError, page::InvalidCursor};
+use shop_storage::{StorageError, WriteError, page::InvalidCursor};
 
 use crate::domain::{Conflict, Invalid, Stock};
 
@@ -55,5 +55,11 @@ impl From<Conflict> for Error {
 impl From<StorageError> for Error {
     fn from(error: StorageError) -> Self {
         Self::Storage(error)
+    }
+}
+
+impl WriteError for Error {
+    fn storage(&self) -> Option<&StorageError> {
+        if let Self::Storage(error) = self { Some(error) } else { None }
     }
 }

@@ -8,7 +8,7 @@ use sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait, DbErr, EntityTrait as _, IntoActiveModel as _, JoinType, Order,
     QueryFilter as _, QueryOrder as _, QuerySelect as _, RelationTrait as _, Select, Value,
 };
-use shop_storage::StorageError;
+use shop_storage::{StorageError, insert_new};
 use shop_types::{Currency, Instant, Money, Uuid};
 
 use super::entity::{self, product, slug, stock};
@@ -82,7 +82,7 @@ pub(super) fn money(amount: i64, currency: &str) -> Result<Money, DbErr> {
 /// Adds a product; false when its SKU is taken. Its slug has to be claimed in the same transaction.
 pub(crate) async fn insert(connection: &impl ConnectionTrait, product: &Product) -> Result<bool, StorageError> {
     let row = product::Model::from(product).into_active_model();
-    inserted(product::Entity::insert(row).exec_without_returning(connection).await)
+    insert_new(connection, product::Entity::insert(row)).await
 }
 
 /// Makes a slug the product's for ever; false when it is, or ever was, another's.
@@ -95,16 +95,7 @@ pub(crate) async fn claim_slug(
         return Ok(taken.product_id == product_id);
     }
     let row = slug::ActiveModel { slug: Set(slug.to_owned()), product_id: Set(product_id) };
-    inserted(slug::Entity::insert(row).exec_without_returning(connection).await)
-}
-
-/// Whether a row was added, or its key is taken.
-fn inserted(result: Result<u64, DbErr>) -> Result<bool, StorageError> {
-    match result.map_err(StorageError::from) {
-        Ok(_) => Ok(true),
-        Err(error) if error.is_unique_violation() => Ok(false),
-        Err(error) => Err(error),
-    }
+    insert_new(connection, slug::Entity::insert(row)).await
 }
 
 /// Stores the next version of a product; false when `product.version - 1` is no longer the present one.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use sea_orm::{
     ActiveEnum as _,
     ActiveValue::Set,
-    ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
-    Select, TryInsertResult,
+    ColumnTrait as _, ConnectionTrait, DbBackend, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, Select, TryInsertResult,
     sea_query::{Expr, ExprTrait as _},
 };
 use shop_storage::{StorageError, clock};
@@ -129,14 +129,14 @@ pub(crate) async fn hold_longer(
 
 /// Orders whose reservation is still held past its time, longest overdue first.
 pub(crate) async fn lapsed(connection: &impl ConnectionTrait, limit: u64) -> Result<Vec<Uuid>, StorageError> {
-    let orders =
-        find_lapsed().order_by_asc(reservation::Column::HoldUntil).limit(limit).into_tuple().all(connection).await?;
+    let lapsed = find_lapsed(connection.get_database_backend());
+    let orders = lapsed.order_by_asc(reservation::Column::HoldUntil).limit(limit).into_tuple().all(connection).await?;
     Ok(orders)
 }
 
 /// Whether an order's reservation is still held past its time. Locked until the transaction ends where rows have locks.
 pub(crate) async fn is_lapsed(connection: &impl ConnectionTrait, order_id: Uuid) -> Result<bool, StorageError> {
-    let found: Option<Uuid> = find_lapsed()
+    let found: Option<Uuid> = find_lapsed(connection.get_database_backend())
         .filter(reservation::Column::OrderId.eq(order_id))
         .lock_exclusive()
         .into_tuple()
@@ -146,12 +146,12 @@ pub(crate) async fn is_lapsed(connection: &impl ConnectionTrait, order_id: Uuid)
 }
 
 /// By the database's clock, which all replicas share.
-fn find_lapsed() -> Select<reservation::Entity> {
+fn find_lapsed(backend: DbBackend) -> Select<reservation::Entity> {
     reservation::Entity::find()
         .select_only()
         .column(reservation::Column::OrderId)
         .filter(reservation::Column::State.eq(reservation::State::Held))
-        .filter(Expr::col(reservation::Column::HoldUntil).lte(clock::now()))
+        .filter(Expr::col(reservation::Column::HoldUntil).lte(clock::now(backend)))
 }
 
 /// Keeps the lines of a held reservation with their snapshot.

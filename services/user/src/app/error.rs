@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use shop_auth::SignError;
-use shop_storage::{StorageError, page::InvalidCursor};
+use shop_storage::{StorageError, WriteError, page::InvalidCursor};
 
 use super::hashing::HashError;
 use crate::domain::Invalid;
@@ -64,5 +64,11 @@ impl From<InvalidCursor> for Error {
 impl From<StorageError> for Error {
     fn from(error: StorageError) -> Self {
         Self::Storage(error)
+    }
+}
+
+impl WriteError for Error {
+    fn storage(&self) -> Option<&StorageError> {
+        if let Self::Storage(error) = self { Some(error) } else { None }
     }
 }

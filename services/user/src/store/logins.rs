@@ -94,12 +94,13 @@ pub(crate) async fn claim_turn(
     user_id: Uuid,
     address: &ClientAddress,
 ) -> Result<bool, StorageError> {
+    let backend = connection.get_database_backend();
     let spacing = i64::try_from(SPACING.as_micros()).unwrap_or(i64::MAX);
     let claimed = known::Entity::update_many()
-        .col_expr(known::Column::LookedAt, clock::now())
+        .col_expr(known::Column::LookedAt, clock::now(backend))
         .filter(known::Column::UserId.eq(user_id))
         .filter(known::Column::Address.eq(address.as_str()))
-        .filter(Expr::col(known::Column::LookedAt).lte(clock::now_plus_micros(-spacing)))
+        .filter(Expr::col(known::Column::LookedAt).lte(clock::now_plus_micros(backend, -spacing)))
         .exec(connection)
         .await?;
     Ok(claimed.rows_affected == 1)

@@ -5,13 +5,10 @@ use sea_orm::{
     QueryOrder as _, QuerySelect as _, Select, sea_query::Expr,
 };
 use shop_auth::Role;
-use shop_storage::StorageError;
+use shop_storage::{StorageError, insert_new};
 use shop_types::{Instant, Uuid};
 
-use super::{
-    entity::user::{self, Column, Entity},
-    inserted,
-};
+use super::entity::user::{self, Column, Entity};
 use crate::domain::{Email, User};
 
 impl From<Role> for user::Role {
@@ -80,7 +77,7 @@ pub(crate) async fn insert(
         updated_at: Set(user.updated_at.as_micros()),
         deleted_at: Set(None),
     };
-    inserted(Entity::insert(row).exec_without_returning(connection).await)
+    insert_new(connection, Entity::insert(row)).await
 }
 
 pub(crate) async fn find(connection: &impl ConnectionTrait, id: Uuid) -> Result<Option<User>, StorageError> {
