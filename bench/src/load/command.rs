@@ -11,7 +11,7 @@ use std::{
 
 use clap::Parser;
 use secrecy::SecretString;
-use shop_server::parse_duration;
+use shop_types::parse_duration;
 use tokio::time::{MissedTickBehavior, interval_at};
 
 use super::{Arrivals, Credentials, KeyedRetry, Load, Mix, Operation, Plan, Report, Shape, Snapshot};

@@ -107,7 +107,7 @@ impl FromStr for Shape {
 fn stage(text: &str) -> Result<Stage, String> {
     let malformed = || format!("{text:?} is no stage: expected 30s@200 or 30s@200..1000");
     let (duration, rates) = text.split_once('@').ok_or_else(malformed)?;
-    let duration = shop_server::parse_duration(duration)?;
+    let duration = shop_types::parse_duration(duration)?;
     let (from, to) = rates.split_once("..").unwrap_or((rates, rates));
     let rate = |text: &str| text.parse::<f64>().map_err(|_| malformed());
     Ok(Stage { duration, from: rate(from)?, to: rate(to)? })
