@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbBackend, Statement};
-use shop_storage::{Database, DatabaseOptions, StorageError, clock, migrate};
+use shop_storage::{Database, StorageError, clock, migrate};
+use shop_testing::TestDatabase;
 use shop_types::{Instant, Uuid, new_id};
 
 use super::{
@@ -24,7 +25,7 @@ const LEASE: Duration = Duration::from_secs(10);
 
 struct Fixture {
     database: Database,
-    _dir: tempfile::TempDir,
+    _own: TestDatabase,
 }
 
 /// Runs an expression on a transaction that is committed.
@@ -43,11 +44,10 @@ macro_rules! write {
 
 impl Fixture {
     async fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let options = DatabaseOptions::sqlite_file(&dir.path().join("order.db"));
-        let database = Database::open("order", &options).await.unwrap();
+        let own = TestDatabase::new("order").await;
+        let database = Database::open("order", &own.options()).await.unwrap();
         migrate::up::<migration::Migrator>(&database, migration::SCHEMA).await.unwrap();
-        Self { database, _dir: dir }
+        Self { database, _own: own }
     }
 
     /// A pending order with its saga and events.

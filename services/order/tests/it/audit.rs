@@ -1,16 +1,12 @@
 //! What the audit finds in a database that somebody damaged.
 
-use sea_orm::{ConnectionTrait as _, Database};
 use shop_order::audit::{Finding, Findings};
 
 use crate::harness::{Shop, usd};
 
 /// Runs SQL on the database of a shop whose order service is stopped; how many rows it changed.
 pub(crate) async fn run(shop: &Shop, sql: &str) -> u64 {
-    let connection = Database::connect(format!("sqlite:{}", shop.order_file().display())).await.unwrap();
-    let done = connection.execute_unprepared(sql).await.unwrap();
-    connection.close().await.unwrap();
-    done.rows_affected()
+    shop.order_database().execute(sql).await
 }
 
 /// One list of the findings.
@@ -40,8 +36,9 @@ async fn every_kind_of_damage_is_found() {
 
     // So that the file alone has everything.
     run(&shop, "PRAGMA wal_checkpoint(TRUNCATE)").await;
-    let sound = shop.order_file().with_extension("sound");
-    std::fs::copy(shop.order_file(), &sound).unwrap();
+    let file = shop.order_database().file().unwrap();
+    let sound = file.with_extension("sound");
+    std::fs::copy(&file, &sound).unwrap();
     for (sql, kind) in kinds {
         assert!(run(&shop, sql).await > 0, "{sql} changed nothing");
         let findings = shop.audit().await;
@@ -50,9 +47,9 @@ async fn every_kind_of_damage_is_found() {
         assert!(found.iter().all(|finding| finding.order_id.to_string() == order.id && !finding.in_flight), "{sql}");
         assert_eq!(findings.all().count(), found.len(), "{sql} is of one kind: {findings:?}");
         for leftover in ["db-wal", "db-shm"] {
-            let _ = std::fs::remove_file(shop.order_file().with_extension(leftover));
+            let _ = std::fs::remove_file(file.with_extension(leftover));
         }
-        std::fs::copy(&sound, shop.order_file()).unwrap();
+        std::fs::copy(&sound, &file).unwrap();
     }
     assert!(shop.audit().await.is_clean());
 }

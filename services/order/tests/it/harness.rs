@@ -1,6 +1,6 @@
 //! A shop of three servers, and callers of every kind.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use secrecy::SecretString;
 use shop_auth::{Role, UserCaller, UserTokenSigner, keys};
@@ -17,6 +17,7 @@ use shop_proto::{
 };
 use shop_server::{Running, ServerOptions, Shutdown};
 use shop_storage::DatabaseOptions;
+use shop_testing::TestDatabase;
 use shop_types::{Uuid, new_id};
 use tonic::{
     Request, Response, Status,
@@ -82,7 +83,15 @@ pub(crate) struct Shop {
     product: Option<Service>,
     product_address: SocketAddr,
     order: Option<Service>,
-    dir: tempfile::TempDir,
+    databases: Databases,
+    _keys: tempfile::TempDir,
+}
+
+/// Each service's own.
+struct Databases {
+    user: TestDatabase,
+    product: TestDatabase,
+    order: TestDatabase,
 }
 
 impl Shop {
@@ -93,13 +102,16 @@ impl Shop {
     pub(crate) async fn open_with(wishes: Wishes) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let keys = keys::create(dir.path(), &["user", "product", "order", "gateway"]).unwrap();
-        let user = start_user(&dir.path().join("user.db"), &keys).await;
-        let product_file = dir.path().join("product.db");
-        shop_product::migrate_up(&DatabaseOptions::sqlite_file(&product_file)).await.unwrap();
-        let product = start_product(&product_file, &keys, user.address(), any_port()).await;
+        let databases = Databases {
+            user: TestDatabase::new(shop_user::NAME).await,
+            product: TestDatabase::new(shop_product::NAME).await,
+            order: TestDatabase::new(shop_order::NAME).await,
+        };
+        let user = start_user(databases.user.options(), &keys).await;
+        shop_product::migrate_up(&databases.product.options()).await.unwrap();
+        let product = start_product(databases.product.options(), &keys, user.address(), any_port()).await;
         let product_address = product.address();
-        let order_options =
-            order_options(&dir.path().join("order.db"), &keys, &wishes, user.address(), product_address);
+        let order_options = order_options(databases.order.options(), &keys, &wishes, user.address(), product_address);
         shop_order::migrate_up(&order_options.database).await.unwrap();
         let order = start_order(order_options).await.unwrap();
         Self {
@@ -113,7 +125,8 @@ impl Shop {
             product: Some(product),
             product_address,
             order: Some(order),
-            dir,
+            databases,
+            _keys: dir,
         }
     }
 
@@ -184,8 +197,8 @@ impl Shop {
 
     /// Starts product again, where it was.
     pub(crate) async fn restart_product(&mut self) {
-        let file = self.dir.path().join("product.db");
-        self.product = Some(start_product(&file, &self.keys, self.user.address(), self.product_address).await);
+        let options = self.databases.product.options();
+        self.product = Some(start_product(options, &self.keys, self.user.address(), self.product_address).await);
     }
 
     pub(crate) fn product_address(&self) -> SocketAddr {
@@ -210,16 +223,16 @@ impl Shop {
 
     /// What order is started with, and a product service of the test's choice.
     pub(crate) fn order_options(&self, product: SocketAddr) -> Options {
-        order_options(&self.order_file(), &self.keys, &self.wishes, self.user.address(), product)
+        order_options(self.databases.order.options(), &self.keys, &self.wishes, self.user.address(), product)
     }
 
-    pub(crate) fn order_file(&self) -> PathBuf {
-        self.dir.path().join("order.db")
+    pub(crate) fn order_database(&self) -> &TestDatabase {
+        &self.databases.order
     }
 
     /// What the audit says of the orders.
     pub(crate) async fn audit(&self) -> audit::Findings {
-        let options = DatabaseOptions::sqlite_file(&self.order_file());
+        let options = self.databases.order.options();
         let connection = shop_storage::open_reader(shop_order::NAME, &options).await.unwrap();
         let settings = audit::Settings { lease: self.wishes.lease, relayed: self.wishes.event_sink.is_some() };
         let findings = audit::check(&connection, settings).await.unwrap();
@@ -235,12 +248,12 @@ impl Shop {
             findings.sagas.is_empty().then_some(())
         })
         .await;
-        let options = DatabaseOptions::sqlite_file(&self.dir.path().join("product.db"));
+        let options = self.databases.product.options();
         let products = shop_storage::open_reader(shop_product::NAME, &options).await.unwrap();
         let findings = shop_product::audit::check(&products).await.unwrap();
         assert!(findings.is_clean(), "{findings:?}");
         let reservations = shop_product::audit::reservations(&products, None, 500).await.unwrap();
-        let options = DatabaseOptions::sqlite_file(&self.order_file());
+        let options = self.databases.order.options();
         let orders = shop_storage::open_reader(shop_order::NAME, &options).await.unwrap();
         let orders = audit::orders(&orders, None, 500).await.unwrap();
         assert!(orders.len() < 500 && reservations.len() < 500, "the test makes more orders than are compared");
@@ -286,10 +299,10 @@ pub(crate) fn pool(service: &'static str, address: SocketAddr) -> Pool {
     Pool::new(target, StaticResolver::new([address]), PoolOptions::default())
 }
 
-async fn start_user(file: &std::path::Path, keys: &keys::KeyPaths) -> Service {
+async fn start_user(database: DatabaseOptions, keys: &keys::KeyPaths) -> Service {
     let options = shop_user::Options {
         server: ServerOptions::embedded(any_port()),
-        database: DatabaseOptions::sqlite_file(file),
+        database,
         auth: keys.options(shop_user::NAME),
         cursor_secret: SecretString::from(SECRET),
         access_token_ttl: shop_user::DEFAULT_ACCESS_TOKEN_TTL,
@@ -299,10 +312,15 @@ async fn start_user(file: &std::path::Path, keys: &keys::KeyPaths) -> Service {
     Service { running: shop_user::start(options, &shutdown).await.unwrap(), shutdown }
 }
 
-async fn start_product(file: &std::path::Path, keys: &keys::KeyPaths, user: SocketAddr, listen: SocketAddr) -> Service {
+async fn start_product(
+    database: DatabaseOptions,
+    keys: &keys::KeyPaths,
+    user: SocketAddr,
+    listen: SocketAddr,
+) -> Service {
     let options = shop_product::Options {
         server: ServerOptions::embedded(listen),
-        database: DatabaseOptions::sqlite_file(file),
+        database,
         auth: keys.options(shop_product::NAME),
         user_address: vec![user.into()],
         cursor_secret: SecretString::from(SECRET),
@@ -314,7 +332,7 @@ async fn start_product(file: &std::path::Path, keys: &keys::KeyPaths, user: Sock
 }
 
 fn order_options(
-    file: &std::path::Path,
+    database: DatabaseOptions,
     keys: &keys::KeyPaths,
     wishes: &Wishes,
     user: SocketAddr,
@@ -322,7 +340,7 @@ fn order_options(
 ) -> Options {
     Options {
         server: ServerOptions::embedded(any_port()),
-        database: DatabaseOptions::sqlite_file(file),
+        database,
         auth: keys.options(shop_order::NAME),
         user_address: vec![user.into()],
         product_address: vec![product.into()],

@@ -69,7 +69,8 @@ async fn sweep(database: &Database, released: &Counter<u64>) -> Result<(), Error
 #[cfg(test)]
 mod tests {
     use secrecy::SecretString;
-    use shop_storage::{DatabaseOptions, page::CursorKey};
+    use shop_storage::page::CursorKey;
+    use shop_testing::TestDatabase;
     use shop_types::{Uuid, new_id};
 
     use super::*;
@@ -86,10 +87,9 @@ mod tests {
         assert_eq!(first_after(Duration::from_hours(1)), Duration::from_hours(1));
     }
 
-    async fn open(dir: &std::path::Path) -> Database {
-        let options = DatabaseOptions::sqlite_file(&dir.join("product.db"));
-        crate::migrate_up(&options).await.unwrap();
-        Database::open(crate::NAME, &options).await.unwrap()
+    async fn open(own: &TestDatabase) -> Database {
+        crate::migrate_up(&own.options()).await.unwrap();
+        Database::open(crate::NAME, &own.options()).await.unwrap()
     }
 
     /// A product with a thousand pieces.
@@ -113,8 +113,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_held_past_its_time_is_released_and_nothing_else() {
-        let dir = tempfile::tempdir().unwrap();
-        let database = open(dir.path()).await;
+        let own = TestDatabase::new(crate::NAME).await;
+        let database = open(&own).await;
         let tea = stocked(&database).await;
         let (inventory, reservations) = (Inventory::new(database.clone()), Reservations::new(database.clone()));
         let now = shop_types::Instant::now();

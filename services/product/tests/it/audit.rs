@@ -61,7 +61,7 @@ async fn what_does_not_add_up_is_found() {
     }
     shop.assert_clean().await;
     let options = shop.database.clone();
-    let _dir = shop.close().await;
+    let _kept = shop.close().await;
 
     let database = Database::open(shop_product::NAME, &options).await.unwrap();
     let blob = |text: &str| format!("x'{}'", text.replace('-', ""));
@@ -105,7 +105,7 @@ async fn the_checks_of_the_tables_refuse_what_would_not_add_up() {
     let shop = Shop::open().await;
     shop.product("Tea", 1, 10).await;
     let options = shop.database.clone();
-    let _dir = shop.close().await;
+    let _kept = shop.close().await;
     let database = Database::open(shop_product::NAME, &options).await.unwrap();
     for wrong in [
         "UPDATE stock SET available = -1, on_hand = -1",

@@ -1,6 +1,6 @@
 //! A product server with its surroundings, and callers of every kind.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use secrecy::SecretString;
 use shop_auth::{Role, ServiceSigner, UserCaller, UserTokenSigner, keys};
@@ -16,6 +16,7 @@ use shop_proto::{
 };
 use shop_server::{Running, ServerOptions, Shutdown};
 use shop_storage::DatabaseOptions;
+use shop_testing::TestDatabase;
 use shop_types::{Instant, Uuid, new_id};
 use tonic::{
     Request, Response, Status,
@@ -41,7 +42,13 @@ pub(crate) struct Shop {
     keys: keys::KeyPaths,
     shutdown: Shutdown,
     running: Vec<Running>,
-    dir: tempfile::TempDir,
+    kept: Kept,
+}
+
+/// What a shop leaves behind: its keys and its database, gone with this value.
+pub(crate) struct Kept {
+    _database: TestDatabase,
+    _keys: tempfile::TempDir,
 }
 
 impl Shop {
@@ -55,7 +62,8 @@ impl Shop {
         let shutdown = Shutdown::new();
         let feed = Feed::default();
         let user = user::start(feed.clone(), &keys, &shutdown).await;
-        let mut options = options(&dir.path().join("product.db"), &keys, &user);
+        let own = TestDatabase::new(shop_product::NAME).await;
+        let mut options = options(own.options(), &keys, &user);
         adjust(&mut options);
         shop_product::migrate_up(&options.database).await.unwrap();
         let database = options.database.clone();
@@ -73,7 +81,7 @@ impl Shop {
             keys,
             shutdown,
             running: vec![user, running],
-            dir,
+            kept: Kept { _database: own, _keys: dir },
         };
         shop.staff = shop.user(Role::Staff);
         shop.order = shop.service("order");
@@ -100,13 +108,13 @@ impl Shop {
         Some(signer.bearer(shop_product::NAME).unwrap())
     }
 
-    /// Leaves as a process does. What it kept goes with the folder.
-    pub(crate) async fn close(self) -> tempfile::TempDir {
+    /// Leaves as a process does.
+    pub(crate) async fn close(self) -> Kept {
         self.shutdown.begin();
         for running in self.running {
             tokio::time::timeout(BOUND, running.join()).await.unwrap().unwrap();
         }
-        self.dir
+        self.kept
     }
 
     /// Makes a product that costs `price` and has `stock` pieces.
@@ -214,10 +222,10 @@ impl Shop {
     }
 }
 
-pub(crate) fn options(file: &Path, keys: &keys::KeyPaths, user: &Running) -> Options {
+pub(crate) fn options(database: DatabaseOptions, keys: &keys::KeyPaths, user: &Running) -> Options {
     Options {
         server: ServerOptions::embedded("127.0.0.1:0".parse().unwrap()),
-        database: DatabaseOptions::sqlite_file(file),
+        database,
         auth: keys.options(shop_product::NAME),
         user_address: vec![user.addresses().serve.into()],
         cursor_secret: SecretString::from("a secret of thirty-two bytes or more"),

@@ -1,8 +1,7 @@
 //! A user server with its surroundings, and callers of every kind.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
-use sea_orm::ConnectionTrait as _;
 use secrecy::SecretString;
 use shop_auth::{Role, ServiceSigner, UserCaller, UserTokenSigner, keys};
 use shop_discovery::{Pool, PoolOptions, StaticResolver, Target};
@@ -12,6 +11,7 @@ use shop_proto::{
 };
 use shop_server::{Running, ServerOptions, Shutdown};
 use shop_storage::DatabaseOptions;
+use shop_testing::TestDatabase;
 use shop_types::{Uuid, new_id};
 use shop_user::Options;
 use tonic::{
@@ -34,7 +34,7 @@ pub(crate) struct Shop {
     pub(crate) users: UserServiceClient<Pool>,
     pub(crate) keys: keys::KeyPaths,
     pub(crate) shutdown: Shutdown,
-    file: PathBuf,
+    pub(crate) database: TestDatabase,
     running: Running,
     dir: tempfile::TempDir,
 }
@@ -62,30 +62,30 @@ impl Shop {
     pub(crate) async fn open_with(adjust: impl FnOnce(&mut Options)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let keys = keys::create(dir.path(), &["user", "product", "order", "gateway"]).unwrap();
-        let file = dir.path().join("user.db");
-        let mut options = options(&file, &keys);
+        let database = TestDatabase::new(shop_user::NAME).await;
+        let mut options = options(database.options(), &keys);
         adjust(&mut options);
         shop_user::migrate_up(&options.database).await.unwrap();
         shop_user::create_admin(&options.database, ADMIN, &SecretString::from(PASSWORD)).await.unwrap();
-        Self::start(options, keys, file, dir).await
+        Self::start(options, keys, database, dir).await
     }
 
-    async fn start(options: Options, keys: keys::KeyPaths, file: PathBuf, dir: tempfile::TempDir) -> Self {
+    async fn start(options: Options, keys: keys::KeyPaths, database: TestDatabase, dir: tempfile::TempDir) -> Self {
         let shutdown = Shutdown::new();
         let running = shop_user::start(options, &shutdown).await.unwrap();
         let target = Target { shop_uid: "local".to_owned(), service: shop_user::NAME };
         let pool = Pool::new(target, StaticResolver::new([running.addresses().serve]), PoolOptions::default());
-        Self { users: UserServiceClient::new(pool), keys, shutdown, file, running, dir }
+        Self { users: UserServiceClient::new(pool), keys, shutdown, database, running, dir }
     }
 
     /// The process ends and another begins on the same database.
     pub(crate) async fn restart(self) -> Self {
-        let Self { keys, shutdown, file, running, dir, users } = self;
+        let Self { keys, shutdown, database, running, dir, users } = self;
         drop(users);
         shutdown.begin();
         tokio::time::timeout(BOUND, running.join()).await.unwrap().unwrap();
-        let options = options(&file, &keys);
-        Self::start(options, keys, file, dir).await
+        let options = options(database.options(), &keys);
+        Self::start(options, keys, database, dir).await
     }
 
     pub(crate) fn dir(&self) -> &std::path::Path {
@@ -104,20 +104,12 @@ impl Shop {
 
     /// Changes the database behind the server's back: lets time pass, or is another replica.
     pub(crate) async fn sql(&self, statement: &str) {
-        let url = format!("sqlite:{}", self.file.display());
-        let connection = sea_orm::Database::connect(url).await.unwrap();
-        connection.execute_unprepared(statement).await.unwrap();
-        connection.close().await.unwrap();
+        self.database.execute(statement).await;
     }
 
     /// What a `SELECT count(*) AS n` counts.
     pub(crate) async fn count(&self, query: &str) -> i64 {
-        let url = format!("sqlite:{}", self.file.display());
-        let connection = sea_orm::Database::connect(url).await.unwrap();
-        let statement = sea_orm::Statement::from_string(sea_orm::DbBackend::Sqlite, query);
-        let row = connection.query_one_raw(statement).await.unwrap().unwrap();
-        connection.close().await.unwrap();
-        row.try_get("", "n").unwrap()
+        self.database.count(query).await
     }
 
     /// A token that the user service would sign for a user whom it does not know.
@@ -234,10 +226,10 @@ impl Shop {
     }
 }
 
-fn options(file: &std::path::Path, keys: &keys::KeyPaths) -> Options {
+fn options(database: DatabaseOptions, keys: &keys::KeyPaths) -> Options {
     Options {
         server: ServerOptions::embedded("127.0.0.1:0".parse().unwrap()),
-        database: DatabaseOptions::sqlite_file(file),
+        database,
         auth: keys.options(shop_user::NAME),
         cursor_secret: SecretString::from("a secret of thirty-two bytes or more"),
         access_token_ttl: shop_user::DEFAULT_ACCESS_TOKEN_TTL,

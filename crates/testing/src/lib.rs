@@ -1,0 +1,9 @@
+//! What the tests of more than one crate stand on: a database of their own on whichever engine is tested.
+//!
+//! Only tests depend on this crate. Whatever goes wrong here fails the test.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on fails")]
+
+mod database;
+
+pub use database::{SERVER_VARIABLE, TestDatabase};
