@@ -7,9 +7,11 @@ BUF_VERSION := 1.75.0
 BUF := $(CACHE)/buf-$(BUF_VERSION)/node_modules/.bin/buf
 DENY_VERSION := 0.20.2
 DENY := $(CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
+# Whose tests keep data.
+DATABASE_CRATES := shop-storage shop-user shop-product shop-order shop-standalone
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run audit load release test lint buf-lint deny doc generate ci
+.PHONY: help setup run audit load release test test-engines lint buf-lint deny doc generate ci
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -29,8 +31,21 @@ load: setup ## Put a load on a running shop (arguments: make load ARGS="--rate 2
 release: setup ## The same binaries, optimised, in $$CARGO_TARGET_DIR/release
 	cargo build --release --workspace --bins
 
-test: setup ## Every test: unit, services over gRPC, the whole over HTTP, crashes
+test: ## Every test: unit, services over gRPC, the whole over HTTP, crashes; what keeps data on each engine
+	@./setup test
+	@./test-servers $(MAKE) --no-print-directory test-engines
+
+# Everything on SQLite, then what keeps data once more on each server that could be started; the last lines say which
+# could not.
+test-engines:
 	cargo test --workspace --all-features
+	@missing=; for engine in PostgreSQL:$$SHOP_TEST_POSTGRES_URL MariaDB:$$SHOP_TEST_MYSQL_URL; do \
+	    name=$${engine%%:*}; server=$${engine#*:}; \
+	    if [ -z "$$server" ]; then missing="$$missing $$name"; continue; fi; \
+	    echo "On $$name: $(DATABASE_CRATES)"; \
+	    SHOP_TEST_DATABASE_SERVER="$$server" cargo test --all-features $(DATABASE_CRATES:%=--package %) || exit 1; \
+	done; \
+	for name in $$missing; do echo "NOT TESTED on $$name, which could not be started: $(DATABASE_CRATES)"; done
 
 lint: setup ## Formatting, clippy with warnings denied, the contracts
 	cargo fmt --all --check
