@@ -1,24 +1,28 @@
-//! How one service reaches another: where its instances are ([`Resolver`], [`StaticResolver`]) and the client channel over
-//! all of them ([`Pool`]), which balances, ejects what is not well, repeats what may be repeated, and bounds it all.
-//!
-//! Registration and dynamic configuration are not here.
+//! How one service reaches another: where its instances are ([`Resolver`]: [`StaticResolver`], or what [`Discovery`] finds)
+//! and the client channel over all of them ([`Pool`]), which balances, ejects what is not well, repeats what may be
+//! repeated, and bounds it all; how a process is found by the others, and the settings they all share.
 
 mod attempt;
 mod budget;
 mod call;
 mod connection;
+mod discovery;
 mod member;
 mod members;
 mod metrics;
+mod options;
 mod pool;
 mod preface;
 mod probe;
 mod request;
 mod resolver;
 mod response;
+mod settings;
 mod target;
 mod verdict;
 
+pub use discovery::{Discovery, DiscoveryError};
+pub use options::{Advertised, ConsulAddress, DiscoveryOptions, InvalidAdvertised, InvalidConsulAddress, Registration};
 pub use pool::{Pool, PoolOptions};
 pub use resolver::{Address, Instance, InvalidAddress, Resolver, StaticResolver};
 pub use response::ResponseBody;

@@ -18,6 +18,7 @@ use futures::{
     future::{BoxFuture, Shared},
 };
 use parking_lot::Mutex;
+use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -102,7 +103,8 @@ impl Slot {
 struct State {
     epoch: u64,
     slots: [Slot; CONNECTIONS],
-    ejected: bool,
+    /// Why it gets no calls, if it gets none.
+    ejected: Option<Cause>,
     /// A task that probes the instance is under way.
     probing: bool,
     /// `None` until an ejection; then how long to wait until the next probe. A call that succeeds resets it, a probe does
@@ -116,7 +118,7 @@ pub(crate) struct Member {
     upstream: Arc<Upstream>,
     /// Calls that it works on, response bodies included.
     load: Arc<AtomicUsize>,
-    /// A copy of `State::ejected` for the choice among instances, which takes no lock.
+    /// Whether `State::ejected` is set, for the choice among instances, which takes no lock.
     ejected: AtomicBool,
     /// Whether a success has something to reset.
     suspect: AtomicBool,
@@ -135,7 +137,7 @@ impl Member {
             state: Mutex::new(State {
                 epoch: 0,
                 slots: [const { Slot::Idle }; CONNECTIONS],
-                ejected: false,
+                ejected: None,
                 probing: false,
                 backoff: None,
             }),
@@ -235,7 +237,7 @@ impl Member {
         state.slots = [const { Slot::Idle }; CONNECTIONS];
         let first = state.backoff.is_none();
         let mut backoff = state.backoff.take().unwrap_or_else(|| PROBE_BACKOFF.build());
-        if !mem::replace(&mut state.ejected, true) {
+        if state.ejected.replace(cause).is_none() {
             self.upstream.metrics.ejected(cause.as_str());
             tracing::warn!(
                 upstream.service = self.upstream.service,
@@ -283,10 +285,10 @@ impl Member {
     /// Ends the probing when there is nothing to probe for; in one step, so that an ejection right after starts it anew.
     fn epoch_if_ejected(&self) -> Option<u64> {
         let mut state = self.state.lock();
-        if !state.ejected {
+        if state.ejected.is_none() {
             state.probing = false;
         }
-        state.ejected.then_some(state.epoch)
+        state.ejected.map(|_| state.epoch)
     }
 
     fn readmit(&self, epoch: u64) {
@@ -297,7 +299,7 @@ impl Member {
     }
 
     fn let_back_in(&self, state: &mut State) {
-        if mem::replace(&mut state.ejected, false) {
+        if state.ejected.take().is_some() {
             self.ejected.store(false, Ordering::Relaxed);
             tracing::info!(
                 upstream.service = self.upstream.service,
@@ -317,6 +319,20 @@ impl Member {
                 self.let_back_in(&mut state);
             }
         }
+    }
+
+    /// What operators see of the instance.
+    pub(crate) fn report(&self) -> Value {
+        let state = self.state.lock();
+        let connections =
+            state.slots.iter().filter(|slot| matches!(slot, Slot::Open(open) if !open.is_closed())).count();
+        json!({
+            "id": self.instance.id,
+            "address": self.instance.authority.as_str(),
+            "ejected": state.ejected.map(Cause::as_str),
+            "connections": connections,
+            "in_flight": self.load(),
+        })
     }
 
     /// The instance left the set: what it works on finishes, nothing new is sent to it.

@@ -9,6 +9,7 @@ use std::{
 };
 
 use parking_lot::RwLock;
+use serde_json::Value;
 
 use crate::{member::Member, resolver::Instance, target::Upstream};
 
@@ -87,6 +88,12 @@ impl Members {
         self.least_loaded(|member| !member.is_ejected())
             .or_else(|| self.least_loaded(|member| !tried.has(member)))
             .or_else(|| self.least_loaded(|_| true))
+    }
+
+    /// What operators see of the instances.
+    pub(crate) fn report(&self) -> Vec<Value> {
+        let list = Arc::clone(&self.list.read());
+        list.iter().map(|member| member.report()).collect()
     }
 
     fn least_loaded(&self, eligible: impl Fn(&Arc<Member>) -> bool) -> Option<Arc<Member>> {

@@ -4,12 +4,13 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Weak},
     task::{Context, Poll},
     time::Duration,
 };
 
 use http::{Request, Response};
+use serde_json::{Value, json};
 use shop_proto::access;
 use shop_server::{deadline, propagation};
 use tokio::{
@@ -87,6 +88,21 @@ impl Pool {
             _following: stop.drop_guard(),
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakPool {
+        WeakPool(Arc::downgrade(&self.shared))
+    }
+}
+
+/// A pool as those see it who do not keep it alive.
+pub(crate) struct WeakPool(Weak<Shared>);
+
+impl WeakPool {
+    /// What operators see of the pool, while there is one.
+    pub(crate) fn report(&self) -> Option<Value> {
+        let shared = self.0.upgrade()?;
+        Some(json!({ "service": shared.upstream.service, "instances": shared.members.report() }))
     }
 }
 

@@ -1,8 +1,20 @@
-//! /livez, /readyz and /metrics, on a port of their own that outlives the drain.
+//! /livez, /readyz, /metrics and /debug/…, on a port of their own that outlives the drain.
 
-use std::{convert::Infallible, net::SocketAddr, time::Duration};
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    fmt,
+    net::SocketAddr,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
-use axum::{Json, Router, extract::State, response::IntoResponse, routing::get};
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    response::IntoResponse,
+    routing::get,
+};
 use http::{StatusCode, header::CONTENT_TYPE};
 use hyper::service::service_fn;
 use tokio::task::JoinHandle;
@@ -23,6 +35,7 @@ const CLOSE_BOUND: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct Admin {
     pub(crate) address: SocketAddr,
+    pub(crate) pages: DebugPages,
     stop: DropGuard,
     task: JoinHandle<()>,
 }
@@ -33,7 +46,8 @@ impl Admin {
         let address = listener.address;
         let stop = CancellationToken::new();
         let drain = Drain { stop: stop.clone(), bound: CLOSE_BOUND };
-        let router = router(readiness);
+        let pages = DebugPages::default();
+        let router = router(readiness, pages.clone());
         let service_for = move |_peer| {
             let router = router.clone();
             service_fn(move |request| {
@@ -42,7 +56,7 @@ impl Admin {
             })
         };
         let task = tokio::spawn(connections::serve("admin", listener, connections::http(), service_for, drain));
-        Ok(Self { address, stop: stop.drop_guard(), task })
+        Ok(Self { address, pages, stop: stop.drop_guard(), task })
     }
 
     /// Ends it in order.
@@ -54,8 +68,38 @@ impl Admin {
     }
 }
 
-fn router(readiness: Readiness) -> Router {
+type Page = dyn Fn() -> serde_json::Value + Send + Sync;
+
+/// What the process shows of its inside to operators, by name.
+#[derive(Clone, Default)]
+pub(crate) struct DebugPages(Arc<RwLock<BTreeMap<&'static str, Arc<Page>>>>);
+
+impl DebugPages {
+    pub(crate) fn add(&self, name: &'static str, page: impl Fn() -> serde_json::Value + Send + Sync + 'static) {
+        // Nothing under this lock can leave it half changed.
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(name, Arc::new(page));
+    }
+
+    fn get(&self, name: &str) -> Option<Arc<Page>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+}
+
+impl fmt::Debug for DebugPages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.read().unwrap_or_else(PoisonError::into_inner).keys()).finish()
+    }
+}
+
+async fn debug(State(pages): State<DebugPages>, Path(name): Path<String>) -> Result<impl IntoResponse, StatusCode> {
+    let page = pages.get(&name).ok_or(StatusCode::NOT_FOUND)?;
+    Ok(Json(page()))
+}
+
+fn router(readiness: Readiness, pages: DebugPages) -> Router {
     Router::new()
+        .route("/debug/{name}", get(debug))
+        .with_state(pages)
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(|| async { ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::render()) }))

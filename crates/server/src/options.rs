@@ -32,7 +32,7 @@ pub struct ServerOptions {
     #[arg(long, env = "SHOP_LISTEN", value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
 
-    /// Address of /livez, /readyz and /metrics.
+    /// Address of /livez, /readyz, /metrics and /debug.
     #[arg(long, env = "SHOP_ADMIN_LISTEN", value_name = "ADDRESS:PORT", default_value = "0.0.0.0:9090")]
     pub admin_listen: SocketAddr,
 

@@ -84,6 +84,10 @@ impl Bound {
         Addresses { serve: self.listener.address, admin: self.admin.address }
     }
 
+    pub(crate) fn show(&self, name: &'static str, page: impl Fn() -> serde_json::Value + Send + Sync + 'static) {
+        self.admin.pages.add(name, page);
+    }
+
     /// Serves in the background, and leaves in order: unready at once, the lead, no new connections and the rest finished,
     /// background tasks, the admin port.
     pub(crate) fn start<S>(self, shutdown: &Shutdown, serve: impl FnOnce(Listener, Drain) -> S) -> Running

@@ -1,4 +1,5 @@
-//! Values that more than one service speaks of: money, postal addresses, instants, durations, ids. Each is valid by construction.
+//! Values that more than one service speaks of: money, postal addresses, instants, ids, the shop's settings. Each is valid
+//! by construction.
 //!
 //! No transport, storage or framework type lives here; a type that only one service needs stays in that service.
 
@@ -7,11 +8,12 @@ mod currency;
 mod duration;
 mod instant;
 mod money;
+pub mod settings;
 mod text;
 
 pub use address::{AddressError, PostalAddress, RawAddress};
 pub use currency::{Currency, UnknownCurrency};
-pub use duration::parse_duration;
+pub use duration::{format_duration, parse_duration, parse_payment_timeout};
 pub use instant::Instant;
 pub use money::{Money, MoneyError};
 pub use text::{Text, TextError};

@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context as _;
 use axum::{Router, middleware};
 use shop_auth::{KeyBundle, Revocations, ServiceSigner, Verifier, revocation};
-use shop_discovery::{Address, Pool, PoolOptions, StaticResolver, Target};
+use shop_discovery::{Address, Discovery, Pool, PoolOptions};
 use shop_proto::user::user_service_client::UserServiceClient;
 use shop_server::{Gate, HttpLimits, HttpServer, ObserveHttp, Running, ServerOptions, Shutdown};
 use tokio_util::sync::CancellationToken;
@@ -31,19 +31,21 @@ const PROBE_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Binds and serves. Readiness follows once every service was reached; the services need not be there yet.
 pub async fn start(options: Options, shutdown: &Shutdown) -> anyhow::Result<Running> {
-    let Options { server, auth, upstreams } = options;
+    let Options { server, auth, discovery, upstreams } = options;
     let keys = KeyBundle::load(&auth.key_bundle).context("the key bundle can't be loaded")?;
     let signer = ServiceSigner::new(&auth, NAME, &server.shop_uid).context("the signing keys can't be loaded")?;
     let http = HttpServer::bind(NAME, DEFAULT_LISTEN, &server).await?;
 
-    let pool = |service, addresses: Vec<Address>| {
-        let target = Target { shop_uid: server.shop_uid.clone(), service };
-        Pool::new(target, StaticResolver::new(addresses), PoolOptions::default())
-    };
+    let discovery = Discovery::start(NAME, &discovery, &server.shop_uid, shutdown)?;
+    http.show("upstreams", {
+        let discovery = discovery.clone();
+        move || discovery.debug_json()
+    });
+    let pool = |service, addresses: &[Address]| discovery.pool(service, addresses, PoolOptions::default());
     let upstreams = Upstreams {
-        user: pool("user", upstreams.user_address),
-        product: pool("product", upstreams.product_address),
-        order: pool("order", upstreams.order_address),
+        user: pool("user", &upstreams.user_address),
+        product: pool("product", &upstreams.product_address),
+        order: pool("order", &upstreams.order_address),
     };
     for (service, pool) in [("user", &upstreams.user), ("product", &upstreams.product), ("order", &upstreams.order)] {
         let opened = open_when_reached(http.readiness().gate(service), pool.clone());
@@ -53,7 +55,10 @@ pub async fn start(options: Options, shutdown: &Shutdown) -> anyhow::Result<Runn
     let users = UserServiceClient::new(upstreams.user.clone());
     shutdown.spawn("revocation feed", revocation::follow(users, signer.clone(), revocations.clone(), shutdown.token()));
     let verifier = Verifier::new(keys.clone(), NAME, &server.shop_uid, revocations);
-    Ok(http.start(router(Gateway::new(upstreams, verifier, signer, keys), &server), HttpLimits::default(), shutdown))
+    let running =
+        http.start(router(Gateway::new(upstreams, verifier, signer, keys), &server), HttpLimits::default(), shutdown);
+    discovery.register(running.addresses().serve, running.readiness());
+    Ok(running)
 }
 
 /// All routes behind all layers.

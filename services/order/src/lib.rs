@@ -19,7 +19,8 @@ mod store;
 pub use cli::Cli;
 pub use domain::{Status, Step};
 pub use failpoint::failpoints;
-pub use options::{Options, parse_event_sink, parse_lease, parse_payment_timeout, parse_webhook_secret};
+pub use options::{Options, parse_event_sink, parse_lease, parse_webhook_secret};
+pub use shop_types::parse_payment_timeout;
 pub use start::{migrate_up, start};
 
 /// The service's name: in tokens, in `x-shop-target`, in logs, and of its database.

@@ -5,10 +5,10 @@ use std::time::Duration;
 use reqwest::Url;
 use secrecy::SecretString;
 use shop_auth::AuthOptions;
-use shop_discovery::Address;
+use shop_discovery::{Address, DiscoveryOptions};
 use shop_server::ServerOptions;
 use shop_storage::DatabaseOptions;
-use shop_types::parse_duration;
+use shop_types::{parse_duration, parse_payment_timeout};
 
 use crate::domain::WebhookSecrets;
 
@@ -16,8 +16,6 @@ use crate::domain::WebhookSecrets;
 const MIN_SECRET: usize = 32;
 /// A lease shorter than this would be over before a slow call is.
 const MIN_LEASE: Duration = Duration::from_millis(200);
-/// A payment time-out longer than this would not be told from none.
-const MAX_PAYMENT_TIMEOUT: Duration = Duration::from_hours(365 * 24);
 
 /// Everything the order service needs to run.
 #[derive(Debug, Clone, clap::Args)]
@@ -31,11 +29,26 @@ pub struct Options {
     /// Keys.
     #[command(flatten)]
     pub auth: AuthOptions,
+    /// How it finds the others and is found.
+    #[command(flatten)]
+    pub discovery: DiscoveryOptions,
     /// Where the user service is.
-    #[arg(long, env = "SHOP_USER_ADDRESS", value_name = "HOST:PORT", value_delimiter = ',', required = true)]
+    #[arg(
+        long,
+        env = "SHOP_USER_ADDRESS",
+        value_name = "HOST:PORT",
+        value_delimiter = ',',
+        required_unless_present = "consul_address"
+    )]
     pub user_address: Vec<Address>,
     /// Where the product service is.
-    #[arg(long, env = "SHOP_PRODUCT_ADDRESS", value_name = "HOST:PORT", value_delimiter = ',', required = true)]
+    #[arg(
+        long,
+        env = "SHOP_PRODUCT_ADDRESS",
+        value_name = "HOST:PORT",
+        value_delimiter = ',',
+        required_unless_present = "consul_address"
+    )]
     pub product_address: Vec<Address>,
     /// Signs page cursors; replicas share it. At least 32 bytes.
     #[arg(long, env = "SHOP_CURSOR_SECRET", hide_env_values = true, value_name = "SECRET", value_parser = secret)]
@@ -86,15 +99,6 @@ pub(crate) fn sink_url(text: &str) -> Result<Url, String> {
     }
 }
 
-/// Reads `--payment-timeout`: more than 0, at most a year.
-pub fn parse_payment_timeout(text: &str) -> Result<Duration, String> {
-    match parse_duration(text)? {
-        Duration::ZERO => Err("expected more than 0".to_owned()),
-        duration if duration > MAX_PAYMENT_TIMEOUT => Err("expected at most a year".to_owned()),
-        duration => Ok(duration),
-    }
-}
-
 /// Reads `--lease`: 200 ms or more.
 pub fn parse_lease(text: &str) -> Result<Duration, String> {
     match parse_duration(text)? {
@@ -109,8 +113,6 @@ mod tests {
 
     #[test]
     fn values_have_bounds() {
-        assert_eq!(parse_payment_timeout("15m"), Ok(Duration::from_mins(15)));
-        assert!(parse_payment_timeout("0s").is_err() && parse_payment_timeout("8761h").is_err());
         assert!(parse_lease("200ms").is_ok() && parse_lease("199ms").is_err());
         assert!(secret(&"s".repeat(32)).is_ok() && secret("short").is_err());
         assert!(parse_webhook_secret("one,two").is_ok() && parse_webhook_secret("one,").is_err());

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, anyhow, bail};
 use shop_auth::{AccessLayer, KeyBundle, Revocations, ServiceSigner, Verifier, revocation};
-use shop_discovery::{Address, Pool, PoolOptions, StaticResolver, Target};
+use shop_discovery::{Discovery, Pool, PoolOptions};
 use shop_proto::user::user_service_client::UserServiceClient;
 use shop_server::{Gate, GrpcServer, Running, Shutdown};
 use shop_storage::{Database, DatabaseOptions, migrate, page::CursorKey};
@@ -56,8 +56,13 @@ pub async fn start(options: Options, shutdown: &Shutdown) -> anyhow::Result<Runn
     let revocations = Revocations::followed();
     let verifier = Verifier::new(bundle, NAME, shop_uid, revocations.clone());
 
-    let users = pool(shop_uid, "user", &options.user_address);
-    let products = pool(shop_uid, "product", &options.product_address);
+    let discovery = Discovery::start(NAME, &options.discovery, shop_uid, shutdown)?;
+    server.show("upstreams", {
+        let discovery = discovery.clone();
+        move || discovery.debug_json()
+    });
+    let users = discovery.pool("user", &options.user_address, PoolOptions::default());
+    let products = discovery.pool("product", &options.product_address, PoolOptions::default());
     let feed = server.readiness().gate("revocations");
     follow_revocations(UserServiceClient::new(users.clone()), signer.clone(), revocations, feed, shutdown);
 
@@ -75,6 +80,7 @@ pub async fn start(options: Options, shutdown: &Shutdown) -> anyhow::Result<Runn
 
     let running =
         server.start(grpc::routes(orders, options.server.max_message_bytes), AccessLayer::new(verifier), shutdown);
+    discovery.register(running.addresses().serve, running.readiness());
     running.readiness().ready().await;
     Ok(running)
 }
@@ -85,11 +91,6 @@ pub async fn migrate_up(options: &DatabaseOptions) -> anyhow::Result<()> {
     migrate::up::<migration::Migrator>(&database, migration::SCHEMA).await?;
     database.close().await?;
     Ok(())
-}
-
-fn pool(shop_uid: &str, service: &'static str, addresses: &[Address]) -> Pool {
-    let target = Target { shop_uid: shop_uid.to_owned(), service };
-    Pool::new(target, StaticResolver::new(addresses.iter().cloned()), PoolOptions::default())
 }
 
 fn relay(options: &Options) -> anyhow::Result<Option<Relay>> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use shop_auth::AuthOptions;
-use shop_discovery::Address;
+use shop_discovery::{Address, DiscoveryOptions};
 use shop_server::ServerOptions;
 use shop_storage::DatabaseOptions;
 use shop_types::Currency;
@@ -27,8 +27,17 @@ pub struct Options {
     /// Keys.
     #[command(flatten)]
     pub auth: AuthOptions,
+    /// How it finds the others and is found.
+    #[command(flatten)]
+    pub discovery: DiscoveryOptions,
     /// Where the user service is, for its feed of revoked credentials.
-    #[arg(long, env = "SHOP_USER_ADDRESS", value_name = "HOST:PORT", value_delimiter = ',', required = true)]
+    #[arg(
+        long,
+        env = "SHOP_USER_ADDRESS",
+        value_name = "HOST:PORT",
+        value_delimiter = ',',
+        required_unless_present = "consul_address"
+    )]
     pub user_address: Vec<Address>,
     /// Signs page cursors; replicas share it. At least 32 bytes.
     #[arg(long, env = "SHOP_CURSOR_SECRET", hide_env_values = true, value_name = "SECRET", value_parser = secret)]

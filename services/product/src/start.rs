@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use shop_auth::{AccessLayer, KeyBundle, Revocations, ServiceSigner, Verifier, revocation};
-use shop_discovery::{Pool, PoolOptions, StaticResolver, Target};
+use shop_discovery::{Discovery, PoolOptions};
 use shop_proto::user::user_service_client::UserServiceClient;
 use shop_server::{Gate, GrpcServer, Running, Shutdown};
 use shop_storage::{Database, DatabaseOptions, migrate, page::CursorKey};
@@ -30,11 +30,17 @@ pub async fn start(options: Options, shutdown: &Shutdown) -> anyhow::Result<Runn
     migrate::check(&database, migration::SCHEMA).await?;
     check_currency(&database, options.currency).await?;
 
+    let discovery = Discovery::start(NAME, &options.discovery, &options.server.shop_uid, shutdown)?;
+    server.show("upstreams", {
+        let discovery = discovery.clone();
+        move || discovery.debug_json()
+    });
+
     let revocations = Revocations::followed();
     let bundle = KeyBundle::load(&options.auth.key_bundle).context("the bundle of public keys can't be used")?;
     let verifier = Verifier::new(bundle, NAME, &options.server.shop_uid, revocations.clone());
     let feed = server.readiness().gate("revocations");
-    follow_revocations(&options, revocations, feed, shutdown)?;
+    follow_revocations(&options, &discovery, revocations, feed, shutdown)?;
 
     let lapse = app::release_lapsed(database.clone(), options.lapse_interval, shutdown.token());
     shutdown.spawn("lapsed reservations", lapse);
@@ -42,6 +48,7 @@ pub async fn start(options: Options, shutdown: &Shutdown) -> anyhow::Result<Runn
     let cursors = CursorKey::new(&options.cursor_secret);
     let routes = grpc::routes(&database, cursors, options.currency, options.server.max_message_bytes);
     let running = server.start(routes, AccessLayer::new(verifier), shutdown);
+    discovery.register(running.addresses().serve, running.readiness());
     running.readiness().ready().await;
     Ok(running)
 }
@@ -67,15 +74,14 @@ async fn check_currency(database: &Database, currency: Currency) -> anyhow::Resu
 
 fn follow_revocations(
     options: &Options,
+    discovery: &Discovery,
     revocations: Revocations,
     gate: Gate,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
     let shop_uid = &options.server.shop_uid;
     let signer = ServiceSigner::new(&options.auth, NAME, shop_uid).context("the signing keys can't be used")?;
-    let target = Target { shop_uid: shop_uid.clone(), service: "user" };
-    let resolver = StaticResolver::new(options.user_address.iter().cloned());
-    let client = UserServiceClient::new(Pool::new(target, resolver, PoolOptions::default()));
+    let client = UserServiceClient::new(discovery.pool("user", &options.user_address, PoolOptions::default()));
     let stop = shutdown.token();
     shutdown.spawn("revocations", revocation::follow(client, signer, revocations.clone(), stop.clone()));
     shutdown.spawn("revocations gate", async move {

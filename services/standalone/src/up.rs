@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use futures::future;
 use secrecy::SecretString;
-use shop_discovery::Address;
+use shop_discovery::{Address, DiscoveryOptions};
 use shop_server::{Addresses, Running, ServerError, ServerOptions, Shutdown};
 use shop_storage::Database;
 use tokio::task::JoinHandle;
@@ -135,6 +135,7 @@ async fn start(options: &UpOptions, data: &DataDir) -> anyhow::Result<Services> 
         server: beside(USER_PORT),
         database: data.database(shop_user::NAME),
         auth: data.auth(shop_user::NAME),
+        discovery: DiscoveryOptions::default(),
         cursor_secret: cursor_secret.clone(),
         access_token_ttl: options.access_token_ttl,
     };
@@ -147,6 +148,7 @@ async fn start(options: &UpOptions, data: &DataDir) -> anyhow::Result<Services> 
         server: beside(PRODUCT_PORT),
         database: data.database(shop_product::NAME),
         auth: data.auth(shop_product::NAME),
+        discovery: DiscoveryOptions::default(),
         user_address: user_address.clone(),
         cursor_secret: cursor_secret.clone(),
         currency: options.currency,
@@ -161,6 +163,7 @@ async fn start(options: &UpOptions, data: &DataDir) -> anyhow::Result<Services> 
         server: beside(ORDER_PORT),
         database: data.database(shop_order::NAME),
         auth: data.auth(shop_order::NAME),
+        discovery: DiscoveryOptions::default(),
         user_address: user_address.clone(),
         product_address: product_address.clone(),
         cursor_secret,
@@ -177,6 +180,7 @@ async fn start(options: &UpOptions, data: &DataDir) -> anyhow::Result<Services> 
     let gateway = shop_gateway::Options {
         server: ServerOptions::embedded(options.listen),
         auth: data.auth(shop_gateway::NAME),
+        discovery: DiscoveryOptions::default(),
         upstreams: shop_gateway::UpstreamOptions {
             user_address,
             product_address,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use shop_auth::{AuthOptions, MAX_USER_TOKEN_TTL};
+use shop_discovery::DiscoveryOptions;
 use shop_server::ServerOptions;
 use shop_storage::DatabaseOptions;
 use shop_types::parse_duration;
@@ -25,6 +26,9 @@ pub struct Options {
     /// Keys.
     #[command(flatten)]
     pub auth: AuthOptions,
+    /// How it finds the others and is found.
+    #[command(flatten)]
+    pub discovery: DiscoveryOptions,
     /// Signs page cursors; replicas share it. At least 32 bytes.
     #[arg(long, env = "SHOP_CURSOR_SECRET", hide_env_values = true, value_name = "SECRET", value_parser = secret)]
     pub cursor_secret: SecretString,

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use anyhow::Context as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use shop_auth::{AccessLayer, KeyBundle, Role, UserTokenSigner, Verifier};
+use shop_discovery::Discovery;
 use shop_proto::user::user_service_server::UserServiceServer;
 use shop_server::{GrpcServer, Running, Shutdown};
 use shop_storage::{Database, DatabaseOptions, migrate, page::CursorKey};
@@ -33,6 +34,11 @@ pub async fn start(options: Options, shutdown: &Shutdown) -> anyhow::Result<Runn
     migrate::check(&database, migration::SCHEMA).await?;
 
     let shop_uid = &options.server.shop_uid;
+    let discovery = Discovery::start(NAME, &options.discovery, shop_uid, shutdown)?;
+    server.show("upstreams", {
+        let discovery = discovery.clone();
+        move || discovery.debug_json()
+    });
     let bundle = KeyBundle::load(&options.auth.key_bundle).context("the bundle of public keys can't be used")?;
     let signer = UserTokenSigner::new(&options.auth, shop_uid).context("the signing keys can't be used")?;
     let issuer = TokenIssuer { signer, ttl: options.access_token_ttl };
@@ -47,6 +53,7 @@ pub async fn start(options: Options, shutdown: &Shutdown) -> anyhow::Result<Runn
     let service = UserServiceServer::new(users).max_decoding_message_size(options.server.max_message_bytes);
     let routes = Routes::new(service);
     let running = server.start(routes, AccessLayer::new(verifier), shutdown);
+    discovery.register(running.addresses().serve, running.readiness());
     running.readiness().ready().await;
     Ok(running)
 }

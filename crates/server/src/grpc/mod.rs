@@ -52,6 +52,11 @@ impl GrpcServer {
         self.bound.readiness.clone()
     }
 
+    /// Shows operators what the process sees, as JSON, at `/debug/<name>` on the admin port.
+    pub fn show(&self, name: &'static str, page: impl Fn() -> serde_json::Value + Send + Sync + 'static) {
+        self.bound.show(name, page);
+    }
+
     /// Serves the routes behind the access layer; health and reflection are served beside them, without credentials.
     ///
     /// Outermost first: span and metrics, panics to INTERNAL, `x-shop-target`, load shed, deadline, access, routes.

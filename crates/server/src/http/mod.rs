@@ -47,6 +47,11 @@ impl HttpServer {
         self.bound.readiness.clone()
     }
 
+    /// Shows operators what the process sees, as JSON, at `/debug/<name>` on the admin port.
+    pub fn show(&self, name: &'static str, page: impl Fn() -> serde_json::Value + Send + Sync + 'static) {
+        self.bound.show(name, page);
+    }
+
     /// Serves the router over HTTP/1.1; requests have the [`Peer`] as an extension.
     pub fn start(self, router: Router, limits: HttpLimits, shutdown: &Shutdown) -> Running {
         let Self { bound } = self;

@@ -14,7 +14,8 @@ use opentelemetry::{
 };
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor, Sampler, SamplingResult, SdkTracerProvider, ShouldSample, SpanLimits, TracerProviderBuilder,
+    BatchConfigBuilder, BatchSpanProcessor, Sampler, SamplingResult, SdkTracerProvider, ShouldSample, SpanLimits,
+    TracerProviderBuilder,
 };
 use tracing::{Level, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{

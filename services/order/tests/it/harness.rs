@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use secrecy::SecretString;
 use shop_auth::{Role, UserCaller, UserTokenSigner, keys};
-use shop_discovery::{Pool, PoolOptions, StaticResolver, Target};
+use shop_discovery::{DiscoveryOptions, Pool, PoolOptions, StaticResolver, Target};
 use shop_order::{Options, audit};
 use shop_proto::{
     order::{self as proto, order_service_client::OrderServiceClient},
@@ -304,6 +304,7 @@ async fn start_user(database: DatabaseOptions, keys: &keys::KeyPaths) -> Service
         server: ServerOptions::embedded(any_port()),
         database,
         auth: keys.options(shop_user::NAME),
+        discovery: DiscoveryOptions::default(),
         cursor_secret: SecretString::from(SECRET),
         access_token_ttl: shop_user::DEFAULT_ACCESS_TOKEN_TTL,
     };
@@ -322,6 +323,7 @@ async fn start_product(
         server: ServerOptions::embedded(listen),
         database,
         auth: keys.options(shop_product::NAME),
+        discovery: DiscoveryOptions::default(),
         user_address: vec![user.into()],
         cursor_secret: SecretString::from(SECRET),
         currency: "USD".parse().unwrap(),
@@ -342,6 +344,7 @@ fn order_options(
         server: ServerOptions::embedded(any_port()),
         database,
         auth: keys.options(shop_order::NAME),
+        discovery: DiscoveryOptions::default(),
         user_address: vec![user.into()],
         product_address: vec![product.into()],
         cursor_secret: SecretString::from(SECRET),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use shop_auth::{Role, ServiceSigner, UserCaller, UserTokenSigner, keys};
-use shop_discovery::{Pool, PoolOptions, StaticResolver, Target};
+use shop_discovery::{DiscoveryOptions, Pool, PoolOptions, StaticResolver, Target};
 use shop_product::Options;
 use shop_proto::{
     product::{
@@ -227,6 +227,7 @@ pub(crate) fn options(database: DatabaseOptions, keys: &keys::KeyPaths, user: &R
         server: ServerOptions::embedded("127.0.0.1:0".parse().unwrap()),
         database,
         auth: keys.options(shop_product::NAME),
+        discovery: DiscoveryOptions::default(),
         user_address: vec![user.addresses().serve.into()],
         cursor_secret: SecretString::from("a secret of thirty-two bytes or more"),
         currency: "USD".parse().unwrap(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use shop_auth::{Role, ServiceSigner, UserCaller, UserTokenSigner, keys};
-use shop_discovery::{Pool, PoolOptions, StaticResolver, Target};
+use shop_discovery::{DiscoveryOptions, Pool, PoolOptions, StaticResolver, Target};
 use shop_proto::{
     status::{Reason, Refusal},
     user::{self as proto, user_service_client::UserServiceClient},
@@ -231,6 +231,7 @@ fn options(database: DatabaseOptions, keys: &keys::KeyPaths) -> Options {
         server: ServerOptions::embedded("127.0.0.1:0".parse().unwrap()),
         database,
         auth: keys.options(shop_user::NAME),
+        discovery: DiscoveryOptions::default(),
         cursor_secret: SecretString::from("a secret of thirty-two bytes or more"),
         access_token_ttl: shop_user::DEFAULT_ACCESS_TOKEN_TTL,
     }

@@ -7,6 +7,7 @@ pub(crate) mod wire;
 use std::{net::SocketAddr, time::Duration};
 
 use shop_auth::{AuthOptions, Role, UserCaller, UserTokenSigner, keys};
+use shop_discovery::DiscoveryOptions;
 use shop_gateway::{NAME, Options, UpstreamOptions};
 use shop_server::{Running, ServerOptions, Shutdown, TelemetryOptions};
 use shop_types::{Uuid, new_id};
@@ -57,6 +58,7 @@ impl Gateway {
         let mut options = Options {
             server: ServerOptions::embedded(SocketAddr::from(([127, 0, 0, 1], 0))),
             auth: paths.options(NAME),
+            discovery: DiscoveryOptions::default(),
             upstreams: UpstreamOptions {
                 user_address: vec![upstream.address.into()],
                 product_address: vec![upstream.address.into()],
