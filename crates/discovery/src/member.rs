@@ -120,6 +120,9 @@ pub(crate) struct Member {
     load: Arc<AtomicUsize>,
     /// Whether `State::ejected` is set, for the choice among instances, which takes no lock.
     ejected: AtomicBool,
+    /// Another process has the address, for good: it gets nothing more, probes included, until the resolver tells of another
+    /// instance there.
+    replaced: AtomicBool,
     /// Whether a success has something to reset.
     suspect: AtomicBool,
     state: Mutex<State>,
@@ -133,6 +136,7 @@ impl Member {
             upstream,
             load: Arc::new(AtomicUsize::new(0)),
             ejected: AtomicBool::new(false),
+            replaced: AtomicBool::new(false),
             suspect: AtomicBool::new(false),
             state: Mutex::new(State {
                 epoch: 0,
@@ -156,6 +160,10 @@ impl Member {
 
     pub(crate) fn is_ejected(&self) -> bool {
         self.ejected.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_replaced(&self) -> bool {
+        self.replaced.load(Ordering::Relaxed)
     }
 
     /// A connection for one call, made if need be. Calls that ask while one is being made share the outcome.
@@ -246,7 +254,9 @@ impl Member {
                 "An instance gets no more calls until it is well."
             );
         }
-        if !mem::replace(&mut state.probing, true) {
+        if cause == Cause::WrongInstance && self.instance.incarnation.is_some() {
+            self.replaced.store(true, Ordering::Relaxed);
+        } else if !mem::replace(&mut state.probing, true) {
             // A time-out may be the call's fault rather than the instance's: that is asked at once, the first time.
             let wait = if first && cause == Cause::TimedOut { Duration::ZERO } else { next(&mut backoff) };
             tokio::spawn(Arc::clone(self).probe_back_in(wait));
@@ -264,6 +274,7 @@ impl Member {
                 let Some(epoch) = self.epoch_if_ejected() else { return };
                 match timeout(PROBE_TIMEOUT, probe(&self.instance.authority, &self.upstream)).await {
                     Ok(Ok(())) => self.readmit(epoch),
+                    Ok(Err(ProbeError::WrongInstance)) => self.eject(epoch, Cause::WrongInstance),
                     Ok(Err(error)) => self.log_ill(&error),
                     Err(_elapsed) => {}
                 }
@@ -285,10 +296,11 @@ impl Member {
     /// Ends the probing when there is nothing to probe for; in one step, so that an ejection right after starts it anew.
     fn epoch_if_ejected(&self) -> Option<u64> {
         let mut state = self.state.lock();
-        if state.ejected.is_none() {
+        let probed = state.ejected.is_some() && !self.is_replaced();
+        if !probed {
             state.probing = false;
         }
-        state.ejected.map(|_| state.epoch)
+        probed.then_some(state.epoch)
     }
 
     fn readmit(&self, epoch: u64) {
@@ -330,6 +342,7 @@ impl Member {
             "id": self.instance.id,
             "address": self.instance.authority.as_str(),
             "ejected": state.ejected.map(Cause::as_str),
+            "replaced": self.is_replaced(),
             "connections": connections,
             "in_flight": self.load(),
         })

@@ -19,6 +19,8 @@ const MAX_INSTANCES: usize = 256;
 pub(crate) struct Members {
     upstream: Arc<Upstream>,
     list: RwLock<Arc<[Arc<Member>]>>,
+    /// Tried while all of the list are out.
+    fallback: Vec<Arc<Member>>,
     /// Where the next look around begins, so that equals take turns.
     turn: AtomicUsize,
 }
@@ -40,8 +42,10 @@ impl Tried {
 }
 
 impl Members {
-    pub(crate) fn new(upstream: Arc<Upstream>) -> Self {
-        Self { upstream, list: RwLock::new(Arc::new([])), turn: AtomicUsize::new(0) }
+    pub(crate) fn new(upstream: Arc<Upstream>, fallback: &[Instance]) -> Self {
+        let member = |instance: &Instance| Arc::new(Member::new(instance.clone(), Arc::clone(&upstream)));
+        let fallback = fallback.iter().take(MAX_INSTANCES).map(member).collect();
+        Self { upstream, list: RwLock::new(Arc::new([])), fallback, turn: AtomicUsize::new(0) }
     }
 
     /// Makes this the set. Instances that stay keep their connections; those that left finish what they work on.
@@ -78,16 +82,26 @@ impl Members {
         }
     }
 
-    /// The instance with the fewest calls in flight that is in and was not tried yet.
+    /// The instance with the fewest calls in flight that is in and was not tried yet; one of the fallback while no instance
+    /// is in.
     pub(crate) fn fresh(&self, tried: &Tried) -> Option<Arc<Member>> {
-        self.least_loaded(|member| !member.is_ejected() && !tried.has(member))
+        let list = Arc::clone(&self.list.read());
+        let fresh = |member: &Arc<Member>| !member.is_ejected() && !tried.has(member);
+        if list.iter().any(|member| !member.is_ejected()) {
+            return self.least_loaded(&list, fresh);
+        }
+        self.least_loaded(&self.fallback, |member| fresh(member) && is_elsewhere(&list, member))
     }
 
-    /// One to try even so: a set of instances never becomes none.
+    /// One to try even so: a set of instances never becomes none. But one that another process has the address of.
     pub(crate) fn any(&self, tried: &Tried) -> Option<Arc<Member>> {
-        self.least_loaded(|member| !member.is_ejected())
-            .or_else(|| self.least_loaded(|member| !tried.has(member)))
-            .or_else(|| self.least_loaded(|_| true))
+        let list = Arc::clone(&self.list.read());
+        let elsewhere = |member: &Arc<Member>| is_elsewhere(&list, member);
+        self.least_loaded(&list, |member| !member.is_ejected())
+            .or_else(|| self.least_loaded(&self.fallback, |member| !member.is_ejected() && elsewhere(member)))
+            .or_else(|| self.least_loaded(&list, |member| !member.is_replaced() && !tried.has(member)))
+            .or_else(|| self.least_loaded(&self.fallback, |member| !tried.has(member) && elsewhere(member)))
+            .or_else(|| self.least_loaded(&list, |member| !member.is_replaced()))
     }
 
     /// What operators see of the instances.
@@ -96,12 +110,21 @@ impl Members {
         list.iter().map(|member| member.report()).collect()
     }
 
-    fn least_loaded(&self, eligible: impl Fn(&Arc<Member>) -> bool) -> Option<Arc<Member>> {
-        let list = Arc::clone(&self.list.read());
+    /// What operators see of the fallback.
+    pub(crate) fn report_fallback(&self) -> Vec<Value> {
+        self.fallback.iter().map(|member| member.report()).collect()
+    }
+
+    fn least_loaded(&self, list: &[Arc<Member>], eligible: impl Fn(&Arc<Member>) -> bool) -> Option<Arc<Member>> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed).checked_rem(list.len())?;
         let (after, before) = list.split_at(turn);
         before.iter().chain(after).filter(|member| eligible(member)).min_by_key(|member| member.load()).cloned()
     }
+}
+
+/// Whether an address of the fallback is none of the list, where it would only be tried once more.
+fn is_elsewhere(list: &[Arc<Member>], fallback: &Member) -> bool {
+    list.iter().all(|member| member.instance.authority != fallback.instance.authority || member.is_replaced())
 }
 
 impl fmt::Debug for Members {
@@ -112,7 +135,7 @@ impl fmt::Debug for Members {
 
 impl Drop for Members {
     fn drop(&mut self) {
-        for member in self.list.get_mut().iter() {
+        for member in self.list.get_mut().iter().chain(&self.fallback) {
             member.leave();
         }
     }

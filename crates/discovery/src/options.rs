@@ -1,14 +1,13 @@
 //! How a process finds the others, and how it is found.
 
 use std::{
-    fmt,
     net::{IpAddr, Ipv6Addr},
     path::PathBuf,
     str::FromStr,
 };
 
-use http::uri::{Authority, Scheme, Uri};
 use secrecy::SecretString;
+use shop_consul::{ClientOptions, ConsulAddress, Token};
 use thiserror::Error;
 
 /// Where Consul is and what this process is called there. Without Consul, the addresses of the other services are those
@@ -64,6 +63,19 @@ pub struct DiscoveryOptions {
     pub settings_file: Option<PathBuf>,
 }
 
+impl DiscoveryOptions {
+    /// How Consul is spoken to, if there is one.
+    pub(crate) fn client(&self) -> Option<ClientOptions> {
+        let token = match (&self.consul_token, &self.consul_token_file) {
+            (Some(token), _) => Token::Given(token.clone()),
+            (None, Some(file)) => Token::File(file.clone()),
+            (None, None) => Token::Anonymous,
+        };
+        let address = self.consul_address.clone()?;
+        Some(ClientOptions { address, token, ca_file: self.consul_ca_file.clone() })
+    }
+}
+
 impl Default for DiscoveryOptions {
     /// No Consul.
     fn default() -> Self {
@@ -91,41 +103,6 @@ pub enum Registration {
     /// those that are gone.
     Catalog,
 }
-
-/// `http://host:port` or `https://host:port` of a Consul server or agent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConsulAddress(String);
-
-impl ConsulAddress {
-    /// The URL, without a slash at its end.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for ConsulAddress {
-    type Err = InvalidConsulAddress;
-
-    fn from_str(text: &str) -> Result<Self, InvalidConsulAddress> {
-        let uri: Uri = text.parse().map_err(|_| InvalidConsulAddress)?;
-        let known = uri.scheme() == Some(&Scheme::HTTP) || uri.scheme() == Some(&Scheme::HTTPS);
-        match uri.authority() {
-            Some(authority) if known && uri.path() == "/" && uri.query().is_none() && is_plain(authority) => {
-                Ok(Self(text.trim_end_matches('/').to_owned()))
-            }
-            _ => Err(InvalidConsulAddress),
-        }
-    }
-}
-
-fn is_plain(authority: &Authority) -> bool {
-    !authority.host().is_empty() && !authority.as_str().contains('@')
-}
-
-/// Text that is no URL of Consul.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("expected http://host:port or https://host:port")]
-pub struct InvalidConsulAddress;
 
 /// Where others reach this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,12 +145,6 @@ impl FromStr for Advertised {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("expected a host or host:port")]
 pub struct InvalidAdvertised;
-
-impl fmt::Display for ConsulAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// As Kubernetes names things (RFC 1123), with room for the service's name within the 63 of Consul's DNS.
 fn label(text: &str) -> Result<String, String> {
@@ -222,20 +193,6 @@ mod tests {
     fn the_command_line_has_the_defaults_of_the_type() {
         let parsed = Cli::parse_from(["test"]).discovery;
         assert_eq!(format!("{parsed:?}"), format!("{:?}", DiscoveryOptions::default()));
-    }
-
-    #[test]
-    fn a_consul_address_is_a_url_without_a_path() {
-        for good in
-            ["http://127.0.0.1:8500", "https://consul.example", "http://consul-server:8500/", "http://[::1]:8500"]
-        {
-            assert_eq!(good.parse::<ConsulAddress>().unwrap().as_str(), good.trim_end_matches('/'));
-        }
-        for bad in
-            ["", "consul:8500", "ftp://consul", "http://", "http://consul/v1", "http://u@consul", "http://consul?a"]
-        {
-            assert_eq!(bad.parse::<ConsulAddress>(), Err(InvalidConsulAddress), "{bad}");
-        }
     }
 
     #[test]

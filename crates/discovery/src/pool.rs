@@ -74,7 +74,7 @@ impl Pool {
     /// Must be called on a tokio runtime.
     pub fn new(target: Target, resolver: impl Resolver, options: PoolOptions) -> Self {
         let upstream = Arc::new(Upstream::new(target));
-        let members = Arc::new(Members::new(Arc::clone(&upstream)));
+        let members = Arc::new(Members::new(Arc::clone(&upstream), &resolver.fallback()));
         let mut instances = resolver.watch();
         members.update(&instances.borrow_and_update().clone());
         let stop = CancellationToken::new();
@@ -102,7 +102,11 @@ impl WeakPool {
     /// What operators see of the pool, while there is one.
     pub(crate) fn report(&self) -> Option<Value> {
         let shared = self.0.upgrade()?;
-        Some(json!({ "service": shared.upstream.service, "instances": shared.members.report() }))
+        Some(json!({
+            "service": shared.upstream.service,
+            "instances": shared.members.report(),
+            "fallback": shared.members.report_fallback(),
+        }))
     }
 }
 

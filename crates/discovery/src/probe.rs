@@ -10,6 +10,7 @@ use crate::{
     connection::{ConnectError, connect},
     request::RequestBody,
     target::Upstream,
+    verdict::{self, Verdict},
 };
 
 /// Why an instance stays out.
@@ -19,6 +20,8 @@ pub(crate) enum ProbeError {
     Connect(ConnectError),
     #[error("the health check failed")]
     Check(#[source] Status),
+    #[error("another process has the instance's address")]
+    WrongInstance,
     #[error("the instance says that it is {0:?}")]
     NotServing(ServingStatus),
 }
@@ -37,6 +40,7 @@ pub(crate) async fn probe(authority: &Authority, upstream: &Upstream) -> Result<
             status => Err(ProbeError::NotServing(status)),
         },
         Err(status) if status.code() == Code::Unimplemented => Ok(()),
+        Err(status) if verdict::judge_status(&status) == Verdict::WrongInstance => Err(ProbeError::WrongInstance),
         Err(status) => Err(ProbeError::Check(status)),
     }
 }

@@ -9,21 +9,33 @@ use tokio::sync::watch;
 /// One running copy of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Instance {
-    /// Unique among the service's instances, and another one after a restart where the resolver can tell.
+    /// Unique among the service's instances.
     pub id: String,
     /// Host (a name or an address) and port.
     pub authority: Authority,
+    /// What tells this run of the process from the one before at the same address, where the resolver can tell: then one
+    /// that turns out to be another service's is not tried again.
+    pub incarnation: Option<String>,
 }
 
 /// Knows a service's instances and says when they change.
 pub trait Resolver {
     /// The present set and its changes. An update replaces the whole set.
     fn watch(&self) -> watch::Receiver<Arc<[Instance]>>;
+
+    /// Where calls go while every instance of the set is out.
+    fn fallback(&self) -> Arc<[Instance]> {
+        Arc::new([])
+    }
 }
 
 impl<R: Resolver + ?Sized> Resolver for &R {
     fn watch(&self) -> watch::Receiver<Arc<[Instance]>> {
         (**self).watch()
+    }
+
+    fn fallback(&self) -> Arc<[Instance]> {
+        (**self).fallback()
     }
 }
 
@@ -31,11 +43,21 @@ impl<R: Resolver + ?Sized> Resolver for Arc<R> {
     fn watch(&self) -> watch::Receiver<Arc<[Instance]>> {
         (**self).watch()
     }
+
+    fn fallback(&self) -> Arc<[Instance]> {
+        (**self).fallback()
+    }
 }
 
 /// `host:port`, as in `--user-address`. A host name is resolved each time a connection is made.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Address(Authority);
+
+impl Address {
+    pub(crate) fn into_authority(self) -> Authority {
+        self.0
+    }
+}
 
 /// Text that is no `host:port`.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -78,7 +100,7 @@ impl StaticResolver {
         let mut instances: Vec<Instance> = Vec::new();
         for Address(authority) in addresses.into_iter().map(Into::into) {
             if instances.iter().all(|known| known.authority != authority) {
-                instances.push(Instance { id: authority.to_string(), authority });
+                instances.push(Instance { id: authority.to_string(), authority, incarnation: None });
             }
         }
         Self { instances: watch::Sender::new(instances.into()) }

@@ -14,6 +14,11 @@ use serde_json::{Value, json};
 use shop_types::settings::{MAX_BYTES, Settings};
 use tokio::sync::watch;
 
+use crate::link::Link;
+
+/// What Consul is asked.
+const QUESTION: &str = "settings";
+
 /// Where a document came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
@@ -21,6 +26,8 @@ pub(crate) enum Source {
     Options,
     /// The file for a cold start.
     File,
+    /// The key in Consul.
+    Consul,
 }
 
 impl Source {
@@ -28,6 +35,7 @@ impl Source {
         match self {
             Self::Options => "options",
             Self::File => "file",
+            Self::Consul => "consul",
         }
     }
 }
@@ -42,6 +50,8 @@ struct Provenance {
 /// Keeps the last good document.
 pub(crate) struct CurrentSettings {
     current: watch::Sender<Arc<Settings>>,
+    /// What the key in Consul was last; at first nobody knows.
+    in_consul: Mutex<Option<Option<Vec<u8>>>>,
     provenance: Mutex<Provenance>,
     documents: Counter<u64>,
 }
@@ -51,6 +61,7 @@ impl CurrentSettings {
     pub(crate) fn new() -> Self {
         Self {
             current: watch::Sender::default(),
+            in_consul: Mutex::default(),
             provenance: Mutex::new(Provenance { source: Source::Options, since: SystemTime::now(), refused: None }),
             documents: global::meter("shop")
                 .u64_counter("shop.settings.documents")
@@ -69,6 +80,24 @@ impl CurrentSettings {
         match bounded(path) {
             Ok(document) => self.offer(Source::File, &document),
             Err(error) => self.refuse(Source::File, format!("{} can't be read: {error}", path.display())),
+        }
+    }
+
+    /// Follows the key in Consul for ever.
+    pub(crate) async fn follow(&self, link: &Link, key: &str) {
+        link.follow(QUESTION, |wait| link.client.key(key, Some(wait)), |news| self.learn(key, news.value)).await;
+    }
+
+    fn learn(&self, key: &str, document: Option<Vec<u8>>) {
+        let seen = Some(document.clone());
+        let before = std::mem::replace(&mut *self.in_consul.lock(), seen.clone());
+        if before == seen {
+            return;
+        }
+        match (document, before.flatten()) {
+            (Some(document), _) => self.offer(Source::Consul, &document),
+            (None, Some(_)) => self.refuse(Source::Consul, format!("{key} was removed")),
+            (None, None) => tracing::info!(settings.key = key, "There are no settings in Consul: the options hold."),
         }
     }
 
@@ -118,6 +147,25 @@ impl CurrentSettings {
             "refused": provenance.refused,
             "values": **self.current.borrow(),
         })
+    }
+}
+
+/// Makes the process log and trace as the settings say, and as its options say where they say nothing.
+pub(crate) async fn apply_to_telemetry(mut settings: watch::Receiver<Arc<Settings>>) {
+    loop {
+        let now = settings.borrow_and_update().clone();
+        if let Some(telemetry) = shop_server::telemetry() {
+            if let Err(error) = telemetry.set_log_level(now.log_level.as_deref()) {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "The log level of the settings can't be used."
+                );
+            }
+            telemetry.set_trace_sample_ratio(now.trace_sample_ratio);
+        }
+        if settings.changed().await.is_err() {
+            return;
+        }
     }
 }
 

@@ -23,10 +23,15 @@ const PROXY_ANSWERS: [StatusCode; 3] =
 /// Judges response headers, or the trailers of a response that was read to its end.
 pub(crate) fn judge(http_status: StatusCode, headers: &HeaderMap) -> Verdict {
     match Status::from_header_map(headers) {
-        Some(status) if status.code() == Code::Unavailable => judge_unavailable(&status),
+        Some(status) => judge_status(&status),
         None if PROXY_ANSWERS.contains(&http_status) => Verdict::Unavailable,
-        Some(_) | None => Verdict::Final,
+        None => Verdict::Final,
     }
+}
+
+/// Judges a status that was read already.
+pub(crate) fn judge_status(status: &Status) -> Verdict {
+    if status.code() == Code::Unavailable { judge_unavailable(status) } else { Verdict::Final }
 }
 
 /// A status with a reason of ours or a time to come back at was made by the service on purpose: it is an answer, and

@@ -26,7 +26,6 @@ pub use options::{MAX_MESSAGE_BYTES, ServerOptions};
 pub use readiness::{Gate, Readiness};
 pub use run::run;
 pub use running::{Addresses, Running};
-pub use shop_types::parse_duration;
 pub use shutdown::Shutdown;
 pub use telemetry::{
     LogFormat, Telemetry, TelemetryError, TelemetryOptions, install as install_telemetry, installed as telemetry,

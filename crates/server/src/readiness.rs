@@ -66,7 +66,7 @@ impl Readiness {
     }
 
     /// Resolves once readiness is no longer `last`, with what it is then.
-    pub(crate) async fn changed_from(&self, last: bool) -> bool {
+    pub async fn changed_from(&self, last: bool) -> bool {
         self.wait_for(|state| state.is_ready() != last).await;
         !last
     }

@@ -117,6 +117,7 @@ impl Bound {
                     lead.over();
                 };
                 tokio::join!(serving, leave);
+                drop(lead);
                 shutdown.join(BACKGROUND_BOUND).await;
                 admin.close().await;
                 tracing::info!(server.name = name, "left");

@@ -22,6 +22,7 @@ pub struct Shutdown {
 struct Inner {
     begun: CancellationToken,
     draining: CancellationToken,
+    drained: CancellationToken,
     tracker: TaskTracker,
     state: Mutex<State>,
 }
@@ -51,6 +52,7 @@ impl Shutdown {
         self.inner.begun.cancel();
         if !wait_for_server {
             self.inner.draining.cancel();
+            self.inner.drained.cancel();
         }
     }
 
@@ -70,8 +72,14 @@ impl Shutdown {
         self.inner.draining.clone()
     }
 
-    /// Runs a task in the background. It should end soon after [`Shutdown::token`] is cancelled; [`Shutdown::join`] waits
-    /// for it. A panic is logged, counted and ends only the task: what the others and the calls do stays of use, and a
+    /// A token that is cancelled when the last request was answered or given up: what requests in flight need may go. Of
+    /// several servers the last decides; without one it is cancelled at once.
+    pub fn drained(&self) -> CancellationToken {
+        self.inner.drained.clone()
+    }
+
+    /// Runs a task in the background. It should end soon after [`Shutdown::token`] is cancelled, or [`Shutdown::drained`];
+    /// [`Shutdown::join`] waits for it. A panic is logged, counted and ends only the task: what the others and the calls do stays of use, and a
     /// process that turned unready would take all its replicas along, which run the same code. Within a request the task's
     /// log lines keep the trace id.
     pub fn spawn<F>(&self, name: &'static str, task: F)
@@ -142,7 +150,7 @@ impl Shutdown {
     }
 }
 
-/// A server's say in when draining starts.
+/// A server's say in when draining starts and when it is over.
 #[derive(Debug)]
 pub(crate) struct Lead {
     shutdown: Shutdown,
@@ -150,13 +158,13 @@ pub(crate) struct Lead {
 
 impl Lead {
     /// The lead is over: draining starts now.
-    pub(crate) fn over(self) {
+    pub(crate) fn over(&self) {
         self.shutdown.inner.draining.cancel();
     }
 }
 
 impl Drop for Lead {
-    /// A server that ends otherwise must not leave the others waiting.
+    /// The server has drained. One that ends otherwise must not leave the others waiting.
     fn drop(&mut self) {
         let last = {
             let mut state = self.shutdown.state();
@@ -165,6 +173,7 @@ impl Drop for Lead {
         };
         if last {
             self.shutdown.inner.draining.cancel();
+            self.shutdown.inner.drained.cancel();
         }
     }
 }

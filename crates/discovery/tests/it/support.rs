@@ -324,7 +324,7 @@ fn instances(servers: &[&Server]) -> Arc<[Instance]> {
         .iter()
         .map(|server| {
             let authority: http::uri::Authority = server.address.to_string().parse().unwrap();
-            Instance { id: authority.to_string(), authority }
+            Instance { id: authority.to_string(), authority, incarnation: None }
         })
         .collect()
 }

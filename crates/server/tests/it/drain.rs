@@ -35,11 +35,13 @@ async fn a_drain_finishes_calls_in_flight_and_takes_no_more() {
     server.shutdown.begin();
     soon("the closing of the port", closed(serve)).await;
     assert!(server.shutdown.token().is_cancelled(), "background tasks were not told");
+    assert!(!server.shutdown.drained().is_cancelled(), "a request is in flight");
     assert_eq!(get(admin, "/livez").await.unwrap().0, StatusCode::OK);
     assert_eq!(get(admin, "/readyz").await.unwrap().0, StatusCode::SERVICE_UNAVAILABLE);
 
     server.events.go_on.notify_one();
     assert_eq!(in_flight.await.unwrap().unwrap(), "wait");
+    soon("the end of the drain", server.shutdown.drained().cancelled()).await;
     soon("the end", server.running.join()).await.unwrap();
     assert!(TcpStream::connect(admin).await.is_err(), "the admin port is still open");
 }

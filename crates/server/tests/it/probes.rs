@@ -84,3 +84,19 @@ async fn metrics_count_calls_by_method_and_code() {
         assert!(body.lines().any(|line| line.starts_with(name)), "{name} is not in\n{body}");
     }
 }
+
+#[tokio::test]
+async fn pages_for_operators_are_made_when_they_are_asked_for() {
+    let server = GrpcServer::bind(NAME, FREE_PORT, &options()).await.unwrap();
+    let admin = server.addresses().admin;
+    assert_eq!(get(admin, "/debug/upstreams").await.unwrap().0, StatusCode::NOT_FOUND);
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    server.show(
+        "upstreams",
+        move || serde_json::json!({"asked": asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed)}),
+    );
+    for asked in 0..2 {
+        let (status, body) = get(admin, "/debug/upstreams").await.unwrap();
+        assert_eq!((status, body), (StatusCode::OK, format!(r#"{{"asked":{asked}}}"#)));
+    }
+}

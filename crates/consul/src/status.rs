@@ -1,0 +1,28 @@
+//! What a check says of an instance.
+
+use serde::Deserialize;
+
+/// The state of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It may get traffic.
+    Passing,
+    /// It may get traffic, and somebody should look.
+    Warning,
+    /// It gets no traffic.
+    Critical,
+    /// An operator took it out.
+    Maintenance,
+}
+
+impl Status {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Passing => "passing",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+            Self::Maintenance => "maintenance",
+        }
+    }
+}

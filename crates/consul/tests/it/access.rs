@@ -1,0 +1,95 @@
+//! Tokens and TLS.
+
+use std::{fs, path::Path};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use shop_consul::{Client, ClientOptions, Error, Token};
+use shop_testing_consul::{Consul, ConsulOptions, TlsFiles, free_address};
+use tempfile::TempDir;
+
+#[tokio::test]
+async fn a_token_is_needed_may_come_from_a_file_and_may_be_exchanged() {
+    let consul = Consul::start_with(ConsulOptions { acl: true, ..ConsulOptions::default() }).await;
+    let address: shop_consul::ConsulAddress = consul.url().parse().unwrap();
+    let with = |token| Client::new(ClientOptions { address: address.clone(), token, ca_file: None });
+
+    let denied = with(Token::Anonymous).set_key("a", vec![1]).await.unwrap_err();
+    assert!(matches!(denied, Error::Denied { .. }) && !denied.is_outage(), "{denied:?}");
+    assert!(denied.to_string().contains("SHOP_CONSUL_TOKEN"), "{denied}");
+
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("token");
+    let client = with(Token::File(file.clone()));
+    let missing = client.set_key("a", vec![1]).await.unwrap_err();
+    assert!(matches!(missing, Error::File { .. }) && missing.to_string().contains("token"), "{missing:?}");
+    fs::write(&file, "two\nlines").unwrap();
+    assert!(matches!(client.set_key("a", vec![1]).await.unwrap_err(), Error::File { .. }));
+
+    let writes_b = consul.token("writes-b", r#"key "b" { policy = "write" }"#).await;
+    fs::write(&file, format!("{writes_b}\n")).unwrap();
+    assert!(matches!(client.set_key("a", vec![1]).await.unwrap_err(), Error::Denied { .. }));
+    client.set_key("b", vec![1]).await.unwrap();
+
+    let writes_a = consul.token("writes-a", r#"key "a" { policy = "write" }"#).await;
+    fs::write(&file, &writes_a).unwrap();
+    client.set_key("a", vec![1]).await.unwrap();
+    with(Token::Given(writes_a.into())).set_key("a", vec![2]).await.unwrap();
+}
+
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    fn write(&self, file: &Path) {
+        fs::write(file, self.0.pem()).unwrap();
+    }
+
+    fn issue(&self, name: &str, folder: &Path) -> TlsFiles {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let cert = params.signed_by(&key, &self.0).unwrap();
+        let files = TlsFiles { cert: folder.join("cert.pem"), key: folder.join("key.pem") };
+        fs::write(&files.cert, cert.pem()).unwrap();
+        fs::write(&files.key, key.serialize_pem()).unwrap();
+        files
+    }
+}
+
+#[tokio::test]
+async fn only_a_consul_of_the_given_authority_is_spoken_to() {
+    let folder = TempDir::new().unwrap();
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let (ca_file, other_ca) = (folder.path().join("ca.pem"), folder.path().join("other.pem"));
+    theirs.write(&other_ca);
+
+    let address = free_address();
+    let tls = Some(ours.issue(&address.to_string(), folder.path()));
+    let consul = Consul::start_at(address, ConsulOptions { tls, ..ConsulOptions::default() }).await;
+    let url = format!("https://{}", consul.https_address());
+    let trusting =
+        |ca_file| Client::new(ClientOptions { address: url.parse().unwrap(), token: Token::Anonymous, ca_file });
+
+    for unfit in [trusting(None), trusting(Some(other_ca.clone()))] {
+        let error = unfit.key("a", None).await.unwrap_err();
+        assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+    }
+    let client = trusting(Some(ca_file.clone()));
+    let missing = client.key("a", None).await.unwrap_err();
+    assert!(missing.to_string().contains("ca.pem"), "{missing}");
+    fs::write(&ca_file, "no certificate").unwrap();
+    assert!(matches!(client.key("a", None).await.unwrap_err(), Error::File { .. }));
+
+    ours.write(&ca_file);
+    client.key("a", None).await.unwrap();
+    // Certificates of two authorities, as in a rotation.
+    let both = fs::read_to_string(&other_ca).unwrap() + &fs::read_to_string(&ca_file).unwrap();
+    fs::write(&ca_file, both).unwrap();
+    client.key("a", None).await.unwrap();
+    theirs.write(&ca_file);
+    assert!(matches!(client.key("a", None).await.unwrap_err(), Error::Unreachable { .. }));
+}
