@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use shop_consul::{Client, ClientOptions, Error, Token};
 use shop_testing_consul::{Consul, ConsulOptions, TlsFiles, free_address};
 use tempfile::TempDir;
@@ -39,8 +39,9 @@ async fn a_token_is_needed_may_come_from_a_file_and_may_be_exchanged() {
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new() -> Self {
+    fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
@@ -51,7 +52,9 @@ impl Authority {
 
     fn issue(&self, name: &str, folder: &Path) -> TlsFiles {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        // One with the name of its issuer would pass for self-signed.
+        params.distinguished_name.push(DnType::CommonName, name);
         let cert = params.signed_by(&key, &self.0).unwrap();
         let files = TlsFiles { cert: folder.join("cert.pem"), key: folder.join("key.pem") };
         fs::write(&files.cert, cert.pem()).unwrap();
@@ -63,7 +66,7 @@ impl Authority {
 #[tokio::test]
 async fn only_a_consul_of_the_given_authority_is_spoken_to() {
     let folder = TempDir::new().unwrap();
-    let (ours, theirs) = (Authority::new(), Authority::new());
+    let (ours, theirs) = (Authority::new("Ours"), Authority::new("Theirs"));
     let (ca_file, other_ca) = (folder.path().join("ca.pem"), folder.path().join("other.pem"));
     theirs.write(&other_ca);
 

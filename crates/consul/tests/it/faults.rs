@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use shop_consul::{Error, Wait};
+use shop_consul::{Client, ClientOptions, Error, Token, Wait};
 use shop_testing_consul::{Behaviour, Consul, Proxy};
 
-use crate::{PATIENCE, client, client_of};
+use crate::{client, client_of};
 
 async fn asked(behaviour: Behaviour) -> Error {
     let proxy = Proxy::start(Vec::new()).await;
@@ -83,12 +83,12 @@ async fn an_endless_answer_is_cut_short() {
     assert!(matches!(error, Error::TooLarge { .. }), "{error:?}");
 }
 
-/// consulrs unwraps the URL it builds of a key.
+/// consulrs unwraps the header that it makes of a token.
 #[tokio::test]
 async fn a_panic_of_the_library_is_an_error() {
-    let proxy = Proxy::start(Vec::new()).await;
-    let error = client_of(&proxy.url()).set_key("a\u{0}b", vec![1]).await;
-    // Whether it panics or not is the library's choice; that the test's task lives is what counts.
-    drop(error);
-    let _ = PATIENCE;
+    let token = Token::Given("two\nlines".to_owned().into());
+    let options = ClientOptions { address: "http://127.0.0.1:1".parse().unwrap(), token, ca_file: None };
+    let error = Client::new(options).key("a", None).await.unwrap_err();
+    assert!(matches!(error, Error::Panicked { .. }) && !error.is_outage(), "{error:?}");
+    assert!(!error.to_string().contains("lines"), "{error}");
 }
