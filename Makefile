@@ -7,11 +7,14 @@ BUF_VERSION := 1.75.0
 BUF := $(CACHE)/buf-$(BUF_VERSION)/node_modules/.bin/buf
 DENY_VERSION := 0.20.2
 DENY := $(CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
+# As tools/consul/go.mod names it.
+CONSUL_VERSION := 1.20.1
+CONSUL := $(CACHE)/consul-$(CONSUL_VERSION)/bin/consul
 # Whose tests keep data.
 DATABASE_CRATES := shop-storage shop-user shop-product shop-order shop-standalone
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run audit load release test test-engines lint buf-lint deny doc generate ci
+.PHONY: help setup run audit load release test test-engines consul lint buf-lint deny doc generate ci
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -33,6 +36,7 @@ release: setup ## The same binaries, optimised, in $$CARGO_TARGET_DIR/release
 
 test: ## Every test: unit, services over gRPC, the whole over HTTP, crashes; what keeps data on each engine
 	@./setup test
+	@$(MAKE) --no-print-directory consul
 	@./test-servers $(MAKE) --no-print-directory test-engines
 
 # Everything on SQLite, then what keeps data once more on each server that could be started; the last lines say which
@@ -46,6 +50,8 @@ test-engines:
 	    SHOP_TEST_DATABASE_SERVER="$$server" cargo test --all-features $(DATABASE_CRATES:%=--package %) || exit 1; \
 	done; \
 	for name in $$missing; do echo "NOT TESTED on $$name, which could not be started: $(DATABASE_CRATES)"; done
+
+consul: $(if $(SHOP_TEST_CONSUL),,$(CONSUL)) ## The Consul that tests start, unless it is built or SHOP_TEST_CONSUL names one
 
 lint: setup ## Formatting, clippy with warnings denied, the contracts
 	cargo fmt --all --check
@@ -75,3 +81,10 @@ $(BUF):
 
 $(DENY):
 	cargo install --quiet --locked --no-default-features --root $(CACHE)/cargo-deny-$(DENY_VERSION) cargo-deny@$(DENY_VERSION)
+
+# Takes some minutes, once. The name changes when it is whole: a build that was broken off leaves nothing that looks done.
+$(CONSUL):
+	@command -v go >/dev/null || { echo "Go is needed to build Consul for the tests: https://go.dev/dl, or name a Consul in SHOP_TEST_CONSUL" >&2; exit 1; }
+	@mkdir -p $(@D)
+	cd tools/consul && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o $@.new github.com/hashicorp/consul
+	@mv $@.new $@
