@@ -1,6 +1,6 @@
 //! One call: attempts, and whether there is another one.
 
-use std::{sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -16,11 +16,10 @@ use crate::{
     pool::Shared,
     request::{self, GRPC_TIMEOUT, RequestBody},
     response::{ReadAhead, ResponseBody, unavailable},
-    target::Upstream,
     verdict::{Verdict, judge},
 };
 
-/// Attempts of one call. All but the first and one retry are to instances that could not even be connected to.
+/// Attempts of one call. All but the first and one retry are after attempts that no server took up.
 const MAX_ATTEMPTS: usize = 4;
 
 /// What the server is told to be less than what its caller has, at most, and as a part of it: its own answer that time is
@@ -47,8 +46,10 @@ enum Outcome {
     Answer(Box<Answer>),
     /// Nothing left this process.
     Unsent(Box<Request<RequestBody>>),
-    /// The server did not act on it.
-    Untouched(Failure),
+    /// The server did not take it up: it leaves.
+    Refused(Failure),
+    /// It went to a server that is another one, and did not act on it.
+    Misdirected(Failure),
     /// Whether the server acted is not known.
     Uncertain(Failure),
 }
@@ -76,32 +77,41 @@ impl Call {
         self.shared.budget.deposit();
         let mut tried = Tried::default();
         let mut retried = false;
+        let mut last = None;
         let mut next = self.shared.members.fresh(&tried).or_else(|| self.shared.members.any(&tried));
         for _ in 0..MAX_ATTEMPTS {
             let Some(member) = next else { break };
             tried.add(Arc::clone(&member));
-            let copy = if retried { None } else { request::again(&request) };
-            let (failure, untouched) = match self.attempt(member, request).await {
+            let copy = request::again(&request);
+            let (failure, repeatable) = match self.attempt(member, request).await {
                 Outcome::Answer(answer) => return Ok(self.deliver(answer)),
                 Outcome::Unsent(unsent) => {
-                    // It added no load anywhere, so that it goes on without touching the budget (gRFC A6: transparent
-                    // retries), but only to instances that are in: when none is, the answer comes fast.
+                    // It goes on without touching the budget, but only to instances that are in: when none is, the answer
+                    // comes fast.
                     request = *unsent;
                     next = self.shared.members.fresh(&tried);
                     continue;
                 }
-                Outcome::Untouched(failure) => (failure, true),
-                Outcome::Uncertain(failure) => (failure, false),
+                // Nobody worked on it, so that it costs what a first attempt does (gRFC A6: transparent retries).
+                Outcome::Refused(failure) => {
+                    self.shared.upstream.metrics.repeated();
+                    (failure, true)
+                }
+                Outcome::Misdirected(failure) => (failure, !mem::replace(&mut retried, true) && self.afford_retry()),
+                Outcome::Uncertain(failure) => {
+                    let again = !retried && self.method.is_some_and(|method| method.idempotency.retryable());
+                    retried = true;
+                    (failure, again && self.afford_retry())
+                }
             };
-            let may_repeat = untouched || self.method.is_some_and(|method| method.idempotency.retryable());
+            last = Some(failure);
             match copy {
-                Some(copy) if may_repeat && self.afford_retry() => request = copy,
-                _ => return self.give_up(failure),
+                Some(copy) if repeatable => request = copy,
+                _ => break,
             }
-            retried = true;
             next = self.shared.members.fresh(&tried).or_else(|| self.shared.members.any(&tried));
         }
-        Err(unavailable())
+        last.map_or_else(|| Err(unavailable()), |failure| self.give_up(failure))
     }
 
     async fn prepare(&self, request: Request<TonicBody>) -> Result<Request<RequestBody>, Status> {
@@ -128,7 +138,7 @@ impl Call {
     }
 
     async fn attempt(&self, member: Arc<Member>, mut request: Request<RequestBody>) -> Outcome {
-        Upstream::route(&mut request, &member.instance.authority);
+        self.shared.upstream.route(&mut request, &member.instance.authority);
         let mut attempt = Attempt::new(member);
         for _ in 0..SENDS_PER_ATTEMPT {
             let Ok(mut connection) = attempt.connection().await else { break };
@@ -179,7 +189,7 @@ impl Call {
         let answer = Box::new(Answer { head, body, attempt });
         match verdict {
             Verdict::Final => Outcome::Answer(answer),
-            Verdict::WrongInstance => Outcome::Untouched(Failure::Answer(answer)),
+            Verdict::WrongInstance => Outcome::Misdirected(Failure::Answer(answer)),
             Verdict::Unavailable => Outcome::Uncertain(Failure::Answer(answer)),
         }
     }
@@ -207,7 +217,7 @@ fn lost(unanswered: Unanswered, mut attempt: Attempt) -> Outcome {
         Unanswered::Broken(_) => attempt.failed(Cause::Broken),
         Unanswered::Unsent(_) | Unanswered::Refused | Unanswered::Reset(_) => attempt.settled(),
     }
-    let untouched = matches!(unanswered, Unanswered::Refused);
+    let refused = matches!(unanswered, Unanswered::Refused);
     let failure = Failure::Status(unanswered.into());
-    if untouched { Outcome::Untouched(failure) } else { Outcome::Uncertain(failure) }
+    if refused { Outcome::Refused(failure) } else { Outcome::Uncertain(failure) }
 }

@@ -49,6 +49,8 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) enum Cause {
     /// No connection to it could be made.
     Unreachable,
+    /// It and we don't agree on TLS.
+    Tls,
     /// A connection broke under a call.
     Broken,
     /// A call's deadline passed without an answer.
@@ -61,6 +63,7 @@ impl Cause {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Unreachable => "unreachable",
+            Self::Tls => "tls",
             Self::Broken => "broken",
             Self::TimedOut => "timed_out",
             Self::WrongInstance => "wrong_instance",
@@ -81,10 +84,10 @@ enum Slot {
 }
 
 impl Slot {
-    /// Closed by the peer, or never made.
+    /// At its end, or never made.
     fn is_spent(&self) -> bool {
         match self {
-            Self::Open(connection) => connection.is_closed(),
+            Self::Open(connection) => connection.is_spent(),
             Self::Connecting { done, .. } => matches!(done.peek(), Some(Err(Unreachable))),
             Self::Idle => false,
         }
@@ -208,9 +211,9 @@ impl Member {
         epoch: u64,
         load: Arc<AtomicUsize>,
     ) -> Result<Connection, Unreachable> {
-        match connection::connect(&self.instance.authority, &self.upstream.metrics).await {
-            Ok(sender) => {
-                let connection = Connection::new(sender, load, epoch);
+        match connection::connect(&self.instance.authority, &self.upstream).await {
+            Ok(made) => {
+                let connection = Connection::new(made, load, epoch);
                 let mut state = self.state.lock();
                 if state.epoch == epoch && !self.left.is_cancelled() {
                     state.slots[index] = Slot::Open(connection.clone());
@@ -219,13 +222,23 @@ impl Member {
             }
             Err(error) => {
                 self.log_unreachable(&error);
-                self.eject(epoch, Cause::Unreachable);
+                self.eject(epoch, if error.is_about_tls() { Cause::Tls } else { Cause::Unreachable });
                 Err(Unreachable)
             }
         }
     }
 
     fn log_unreachable(&self, error: &ConnectError) {
+        if error.is_about_tls() && !self.is_ejected() {
+            // Somebody has to mend it, and only here is it known what.
+            tracing::warn!(
+                upstream.service = self.upstream.service,
+                instance.id = self.instance.id,
+                error = error as &dyn std::error::Error,
+                "Can't agree on TLS with an instance."
+            );
+            return;
+        }
         tracing::debug!(
             upstream.service = self.upstream.service,
             instance.id = self.instance.id,
@@ -337,7 +350,7 @@ impl Member {
     pub(crate) fn report(&self) -> Value {
         let state = self.state.lock();
         let connections =
-            state.slots.iter().filter(|slot| matches!(slot, Slot::Open(open) if !open.is_closed())).count();
+            state.slots.iter().filter(|slot| matches!(slot, Slot::Open(open) if !open.is_spent())).count();
         json!({
             "id": self.instance.id,
             "address": self.instance.authority.as_str(),

@@ -40,6 +40,10 @@ impl Metrics {
         self.retries.add(1, &[self.upstream(), KeyValue::new("outcome", "sent")]);
     }
 
+    pub(crate) fn repeated(&self) {
+        self.retries.add(1, &[self.upstream(), KeyValue::new("outcome", "refused_unread")]);
+    }
+
     pub(crate) fn retry_unaffordable(&self) {
         self.retries.add(1, &[self.upstream(), KeyValue::new("outcome", "over_budget")]);
     }

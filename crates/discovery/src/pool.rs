@@ -12,7 +12,7 @@ use std::{
 use http::{Request, Response};
 use serde_json::{Value, json};
 use shop_proto::access;
-use shop_server::{deadline, propagation};
+use shop_server::{Tls, deadline, propagation};
 use tokio::{
     sync::{Semaphore, watch},
     time::Instant,
@@ -32,18 +32,20 @@ use crate::{
 };
 
 /// How a pool behaves.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct PoolOptions {
     /// The time for a call that comes with no deadline; of a streaming one, for its response to begin.
     pub default_timeout: Duration,
     /// Calls in flight, streams included; more are refused with `OVERLOADED`.
     pub max_in_flight: usize,
+    /// What connections are protected with; without it they are plain.
+    pub tls: Option<Tls>,
 }
 
 impl Default for PoolOptions {
     /// Ten seconds, as the servers' own limit, and 1024 calls: five times what one server takes on a connection.
     fn default() -> Self {
-        Self { default_timeout: Duration::from_secs(10), max_in_flight: 1024 }
+        Self { default_timeout: Duration::from_secs(10), max_in_flight: 1024, tls: None }
     }
 }
 
@@ -73,7 +75,7 @@ impl Pool {
     ///
     /// Must be called on a tokio runtime.
     pub fn new(target: Target, resolver: impl Resolver, options: PoolOptions) -> Self {
-        let upstream = Arc::new(Upstream::new(target));
+        let upstream = Arc::new(Upstream::new(target, options.tls));
         let members = Arc::new(Members::new(Arc::clone(&upstream), &resolver.fallback()));
         let mut instances = resolver.watch();
         members.update(&instances.borrow_and_update().clone());

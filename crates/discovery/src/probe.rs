@@ -28,10 +28,10 @@ pub(crate) enum ProbeError {
 
 /// Succeeds if the instance may get calls. A server without the health service is well when it answers.
 pub(crate) async fn probe(authority: &Authority, upstream: &Upstream) -> Result<(), ProbeError> {
-    let sender = connect(authority, &upstream.metrics).await.map_err(ProbeError::Connect)?;
+    let sender = connect(authority, upstream).await.map_err(ProbeError::Connect)?.sender;
     let transport = tower::service_fn(|mut request: Request<TonicBody>| {
         upstream.name(&mut request);
-        Upstream::route(&mut request, authority);
+        upstream.route(&mut request, authority);
         sender.clone().send_request(request.map(RequestBody::streaming))
     });
     match HealthClient::new(transport).check(HealthCheckRequest::default()).await {

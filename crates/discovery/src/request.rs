@@ -2,6 +2,10 @@
 
 use std::{
     pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -23,6 +27,7 @@ pub(crate) const GRPC_TIMEOUT: &str = "grpc-timeout";
 /// A request's body: what was read ahead, then what was not.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
+    taken: Arc<AtomicBool>,
     head: Option<Bytes>,
     tail: Option<TonicBody>,
 }
@@ -30,7 +35,19 @@ pub(crate) struct RequestBody {
 impl RequestBody {
     /// A body that is passed through and can't be repeated.
     pub(crate) fn streaming(body: TonicBody) -> Self {
-        Self { head: None, tail: Some(body) }
+        Self::new(None, Some(body))
+    }
+
+    fn new(head: Option<Bytes>, tail: Option<TonicBody>) -> Self {
+        Self { taken: Arc::default(), head, tail }
+    }
+
+    /// Set once something of it was asked for to be sent, or if there is nothing in it.
+    pub(crate) fn taken(&self) -> Arc<AtomicBool> {
+        if self.is_end_stream() {
+            self.taken.store(true, Ordering::Relaxed);
+        }
+        Arc::clone(&self.taken)
     }
 
     /// Reads a body to its end, if that comes within [`REPLAY_LIMIT`].
@@ -40,7 +57,7 @@ impl RequestBody {
         let mut joined = BytesMut::new();
         while head.len() + joined.len() <= REPLAY_LIMIT {
             let Some(frame) = poll_fn(|cx| pin!(&mut tail).poll_frame(cx)).await else {
-                return Ok(Self { head: some_data(joined_with(head, joined)), tail: None });
+                return Ok(Self::new(some_data(joined_with(head, joined)), None));
             };
             let Ok(data) = frame?.into_data() else { continue };
             // A unary request is one frame, which stays where it is.
@@ -53,12 +70,12 @@ impl RequestBody {
                 joined.extend_from_slice(&data);
             }
         }
-        Ok(Self { head: some_data(joined_with(head, joined)), tail: Some(tail) })
+        Ok(Self::new(some_data(joined_with(head, joined)), Some(tail)))
     }
 
     /// The same body again, if all of it was read ahead.
     pub(crate) fn again(&self) -> Option<Self> {
-        self.tail.is_none().then(|| Self { head: self.head.clone(), tail: None })
+        self.tail.is_none().then(|| Self::new(self.head.clone(), None))
     }
 }
 
@@ -75,6 +92,7 @@ impl Body for RequestBody {
     type Error = Status;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        self.taken.store(true, Ordering::Relaxed);
         if let Some(data) = self.head.take() {
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }

@@ -48,14 +48,14 @@ impl Admin {
         let drain = Drain { stop: stop.clone(), bound: CLOSE_BOUND };
         let pages = DebugPages::default();
         let router = router(readiness, pages.clone());
-        let service_for = move |_peer| {
+        let service_for = move |_peer, _leaving| {
             let router = router.clone();
             service_fn(move |request| {
                 let mut router = router.clone();
                 async move { router.call(request).await.map_err(|never: Infallible| never) }
             })
         };
-        let task = tokio::spawn(connections::serve("admin", listener, connections::http(), service_for, drain));
+        let task = tokio::spawn(connections::serve("admin", listener, connections::http(), None, service_for, drain));
         Ok(Self { address, pages, stop: stop.drop_guard(), task })
     }
 

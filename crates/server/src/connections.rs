@@ -6,6 +6,7 @@
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::{body::Incoming, service::Service};
@@ -13,12 +14,23 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
 };
-use tokio::{net::TcpStream, sync::Semaphore};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{connections::idle::IdleTimeout, listener::Listener};
+use crate::{
+    connections::{idle::IdleTimeout, linger::Linger, opening::Opening},
+    listener::Listener,
+    tls::Tls,
+};
 
+pub(crate) mod course;
 pub(crate) mod idle;
+pub(crate) mod linger;
+pub(crate) mod opening;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) type Builder = auto::Builder<TokioExecutor>;
@@ -91,12 +103,14 @@ pub(crate) struct Drain {
     pub(crate) bound: Duration,
 }
 
-/// Serves until `drain.stop`, then returns when every connection has ended.
+/// Serves until `drain.stop`, then returns when every connection has ended. A service is made for each connection, with its
+/// peer and the token that tells when the connection is to end.
 pub(crate) async fn serve<S, B>(
     name: &'static str,
     listener: Listener,
     builder: Builder,
-    service_for: impl Fn(SocketAddr) -> S,
+    tls: Option<Tls>,
+    service_for: impl Fn(SocketAddr, CancellationToken) -> S,
     drain: Drain,
 ) where
     S: Service<Request<Incoming>, Response = Response<B>> + Send + 'static,
@@ -106,8 +120,37 @@ pub(crate) async fn serve<S, B>(
     B::Error: Into<BoxError>,
 {
     let builder = Arc::new(builder);
-    let take = |stream, peer, stop| Some(connection(stream, Arc::clone(&builder), service_for(peer), stop));
+    let bound = drain.bound;
+    let take = |stream, peer: SocketAddr, stop: CancellationToken| {
+        let leaving = stop.child_token();
+        let service = service_for(peer, leaving.clone());
+        let (builder, tls, stream) = (Arc::clone(&builder), tls.clone(), Linger::new(stream));
+        Some(async move {
+            match tls {
+                None => serve_on(stream, &builder, service, leaving).await,
+                Some(tls) => {
+                    let Some(stream) = tls.accept(stream).await else { return };
+                    let aged = async {
+                        tokio::time::sleep(age(&tls, peer)).await;
+                        leaving.cancel();
+                        tokio::time::sleep(bound).await;
+                    };
+                    tokio::select! {
+                        () = serve_on(stream, &builder, service, leaving.clone()) => {}
+                        () = aged => tracing::debug!("cut a connection that did not finish in time"),
+                    }
+                }
+            }
+        })
+    };
     accept(name, listener, take, drain).await;
+}
+
+/// The time that a connection gets. It differs by up to a fifth, so that connections that were made together don't all end
+/// together; the peer's port is as good as chance.
+fn age(tls: &Tls, peer: SocketAddr) -> Duration {
+    let age = tls.connection_age();
+    age - age / 5 * u32::from(peer.port() % 64) / 64
 }
 
 /// Accepts until `drain.stop`, then returns when every connection has ended. `take` makes of a connection what is to
@@ -124,38 +167,42 @@ pub(crate) async fn accept<F>(
     let connections = TaskTracker::new();
     let cut = CancellationToken::new();
     let Listener { tcp, .. } = listener;
+    let begin = |slot: Option<OwnedSemaphorePermit>, stream: TcpStream, peer| {
+        // Without it a small answer waits for the acknowledgement of the one before. It can only fail on a dead socket.
+        let _ = stream.set_nodelay(true);
+        let Some(connection) = take(stream, peer, drain.stop.clone()) else { return };
+        let cut = cut.clone();
+        connections.spawn(async move {
+            tokio::select! {
+                () = connection => {}
+                () = cut.cancelled() => {}
+            }
+            drop(slot);
+        });
+    };
+    let next = || async {
+        // The semaphore is never closed.
+        let slot = Arc::clone(&slots).acquire_owned().await.ok();
+        (slot, tcp.accept().await)
+    };
     loop {
-        let accepted = async {
-            // The semaphore is never closed.
-            let slot = Arc::clone(&slots).acquire_owned().await.ok();
-            (slot, tcp.accept().await)
-        };
         let (slot, accepted) = tokio::select! {
             biased;
             () = drain.stop.cancelled() => break,
-            accepted = accepted => accepted,
+            accepted = next() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                // Without it a small answer waits for the acknowledgement of the one before. It can only fail on a dead
-                // socket.
-                let _ = stream.set_nodelay(true);
-                let Some(connection) = take(stream, peer, drain.stop.clone()) else { continue };
-                let cut = cut.clone();
-                connections.spawn(async move {
-                    tokio::select! {
-                        () = connection => {}
-                        () = cut.cancelled() => {}
-                    }
-                    drop(slot);
-                });
-            }
+            Ok((stream, peer)) => begin(slot, stream, peer),
             Err(error) if is_peer_failure(&error) => {}
             Err(error) => {
                 tracing::warn!(server.name = name, error = %error, "can't accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+    // Whoever is connected already has perhaps sent a request, which the closing of the port would lose.
+    while let Some((slot, Ok((stream, peer)))) = next().now_or_never() {
+        begin(slot, stream, peer);
     }
     drop(tcp);
     connections.close();
@@ -170,26 +217,17 @@ pub(crate) async fn accept<F>(
     }
 }
 
-async fn connection<S, B>(stream: TcpStream, builder: Arc<Builder>, service: S, stop: CancellationToken)
+async fn serve_on<IO, S, B>(io: IO, builder: &Builder, service: S, leaving: CancellationToken)
 where
+    IO: AsyncRead + AsyncWrite + Unpin + 'static,
     S: Service<Request<Incoming>, Response = Response<B>> + 'static,
     S::Future: Send + 'static,
     S::Error: Into<BoxError>,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let io = TokioIo::new(IdleTimeout::new(stream, IDLE_TIMEOUT, WRITE_TIMEOUT));
-    let mut connection = std::pin::pin!(builder.serve_connection(io, service));
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(error = %error, "a connection ended badly");
-    }
+    let (io, heard) = Opening::new(IdleTimeout::new(io, IDLE_TIMEOUT, WRITE_TIMEOUT));
+    course::run(builder.serve_connection(TokioIo::new(io), service), heard, leaving).await;
 }
 
 /// The peer was gone before its connection was taken; the next one is not affected.

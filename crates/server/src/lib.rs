@@ -8,6 +8,7 @@ mod cli;
 mod connections;
 pub mod deadline;
 mod grpc;
+mod healthcheck;
 mod http;
 mod listener;
 mod options;
@@ -17,9 +18,12 @@ mod run;
 mod running;
 mod shutdown;
 mod telemetry;
+mod throttle;
+pub mod tls;
 
 pub use cli::{UsageError, parse, try_parse_from};
 pub use grpc::GrpcServer;
+pub use healthcheck::Healthcheck;
 pub use http::{HttpLimits, HttpServer, ObserveHttp, Peer, address_block};
 pub use listener::ServerError;
 pub use options::{MAX_MESSAGE_BYTES, ServerOptions};
@@ -30,3 +34,4 @@ pub use shutdown::Shutdown;
 pub use telemetry::{
     LogFormat, Telemetry, TelemetryError, TelemetryOptions, install as install_telemetry, installed as telemetry,
 };
+pub use tls::{Tls, TlsOptions};

@@ -4,6 +4,8 @@ use std::{io, net::SocketAddr};
 
 use tokio::net::TcpListener;
 
+use crate::tls::TlsError;
+
 /// Why a server can't start or ended badly.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
@@ -21,6 +23,9 @@ pub enum ServerError {
         /// What the system said.
         source: io::Error,
     },
+    /// The certificates can't be used.
+    #[error(transparent)]
+    Tls(TlsError),
     /// The task that serves panicked: a bug.
     #[error("the {name} server stopped unexpectedly")]
     Stopped {

@@ -7,6 +7,8 @@ use std::{
 
 use shop_types::parse_duration;
 
+use crate::TlsOptions;
+
 /// Longest time a call may take unless the caller gives it less: beyond it people have left and clients try again.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Calls worked on at once. At 100 µs of CPU each it is some 50 ms of work a core, so a call that is let in still meets its
@@ -59,6 +61,10 @@ pub struct ServerOptions {
     /// Time that requests in flight get to finish when the process leaves.
     #[arg(long, env = "SHOP_DRAIN_TIMEOUT", value_name = "DURATION", default_value = "20s", value_parser = parse_duration)]
     pub drain_timeout: Duration,
+
+    /// How calls between services are protected.
+    #[command(flatten)]
+    pub tls: TlsOptions,
 }
 
 impl ServerOptions {
@@ -85,6 +91,7 @@ impl Default for ServerOptions {
             max_message_bytes: MAX_MESSAGE_BYTES,
             drain_lead: DRAIN_LEAD,
             drain_timeout: DRAIN_TIMEOUT,
+            tls: TlsOptions::default(),
         }
     }
 }
@@ -106,7 +113,7 @@ fn positive(text: &str) -> Result<usize, String> {
     }
 }
 
-fn positive_duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
     match parse_duration(text)? {
         Duration::ZERO => Err("expected more than 0".to_owned()),
         duration => Ok(duration),

@@ -1,6 +1,12 @@
 //! Whether this process should get traffic: a set of named gates, each held by what must work first.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use serde::Serialize;
 use tokio::sync::watch;
@@ -9,6 +15,8 @@ use tokio::sync::watch;
 #[derive(Debug, Clone)]
 pub struct Readiness {
     state: Arc<watch::Sender<State>>,
+    /// A copy of `State::leaving` for every request to look at, without a lock.
+    leaving: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
@@ -40,7 +48,7 @@ struct ClosedGate {
 
 impl Readiness {
     pub(crate) fn new() -> Self {
-        Self { state: Arc::new(watch::Sender::default()) }
+        Self { state: Arc::default(), leaving: Arc::default() }
     }
 
     /// A gate of this name, closed at first.
@@ -71,7 +79,12 @@ impl Readiness {
         !last
     }
 
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
         self.state.send_modify(|state| state.leaving = true);
     }
 

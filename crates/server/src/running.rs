@@ -12,6 +12,7 @@ use crate::{
     readiness::{Gate, Readiness},
     shutdown::Shutdown,
     telemetry::metrics,
+    tls::Tls,
 };
 
 /// What background tasks get to end after the last request: they were told when draining started.
@@ -60,6 +61,7 @@ pub(crate) struct Bound {
     pub(crate) options: ServerOptions,
     pub(crate) listener: Listener,
     pub(crate) readiness: Readiness,
+    pub(crate) tls: Option<Tls>,
     started: Gate,
     admin: Admin,
 }
@@ -70,14 +72,16 @@ impl Bound {
         purpose: Purpose,
         default_listen: SocketAddr,
         options: &ServerOptions,
+        serves: Option<&'static str>,
     ) -> Result<Self, ServerError> {
         metrics::install(name);
+        let tls = Tls::load(&options.tls, serves).map_err(ServerError::Tls)?;
         let listener = Listener::bind(options.listen.unwrap_or(default_listen), purpose).await?;
         let readiness = Readiness::new();
         let started = readiness.gate("started");
         started.close("the process is starting");
         let admin = Admin::start(options.admin_listen, readiness.clone()).await?;
-        Ok(Self { name, options: options.clone(), listener, readiness, started, admin })
+        Ok(Self { name, options: options.clone(), listener, readiness, tls, started, admin })
     }
 
     pub(crate) fn addresses(&self) -> Addresses {
@@ -95,7 +99,7 @@ impl Bound {
         S: Future<Output = ()> + Send + 'static,
     {
         let addresses = self.addresses();
-        let Self { name, options, listener, readiness, started, admin } = self;
+        let Self { name, options, listener, readiness, started, admin, tls: _ } = self;
         let drain = Drain { stop: tokio_util::sync::CancellationToken::new(), bound: options.drain_timeout };
         let serving = serve(listener, drain.clone());
         started.open();

@@ -41,7 +41,8 @@ pub async fn start(options: Options, shutdown: &Shutdown) -> anyhow::Result<Runn
         let discovery = discovery.clone();
         move || discovery.debug_json()
     });
-    let pool = |service, addresses: &[Address]| discovery.pool(service, addresses, PoolOptions::default());
+    let options = PoolOptions { tls: http.tls(), ..PoolOptions::default() };
+    let pool = |service, addresses: &[Address]| discovery.pool(service, addresses, options.clone());
     let upstreams = Upstreams {
         user: pool("user", &upstreams.user_address),
         product: pool("product", &upstreams.product_address),

@@ -61,8 +61,9 @@ pub async fn start(options: Options, shutdown: &Shutdown) -> anyhow::Result<Runn
         let discovery = discovery.clone();
         move || discovery.debug_json()
     });
-    let users = discovery.pool("user", &options.user_address, PoolOptions::default());
-    let products = discovery.pool("product", &options.product_address, PoolOptions::default());
+    let pool_options = PoolOptions { tls: server.tls(), ..PoolOptions::default() };
+    let users = discovery.pool("user", &options.user_address, pool_options.clone());
+    let products = discovery.pool("product", &options.product_address, pool_options);
     let feed = server.readiness().gate("revocations");
     follow_revocations(UserServiceClient::new(users.clone()), signer.clone(), revocations, feed, shutdown);
 

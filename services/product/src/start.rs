@@ -9,7 +9,7 @@ use anyhow::{Context as _, ensure};
 use shop_auth::{AccessLayer, KeyBundle, Revocations, ServiceSigner, Verifier, revocation};
 use shop_discovery::{Discovery, PoolOptions};
 use shop_proto::user::user_service_client::UserServiceClient;
-use shop_server::{Gate, GrpcServer, Running, Shutdown};
+use shop_server::{Gate, GrpcServer, Running, Shutdown, Tls};
 use shop_storage::{Database, DatabaseOptions, migrate, page::CursorKey};
 use shop_types::Currency;
 
@@ -40,7 +40,7 @@ pub async fn start(options: Options, shutdown: &Shutdown) -> anyhow::Result<Runn
     let bundle = KeyBundle::load(&options.auth.key_bundle).context("the bundle of public keys can't be used")?;
     let verifier = Verifier::new(bundle, NAME, &options.server.shop_uid, revocations.clone());
     let feed = server.readiness().gate("revocations");
-    follow_revocations(&options, &discovery, revocations, feed, shutdown)?;
+    follow_revocations(&options, server.tls(), &discovery, revocations, feed, shutdown)?;
 
     let lapse = app::release_lapsed(database.clone(), options.lapse_interval, shutdown.token());
     shutdown.spawn("lapsed reservations", lapse);
@@ -74,6 +74,7 @@ async fn check_currency(database: &Database, currency: Currency) -> anyhow::Resu
 
 fn follow_revocations(
     options: &Options,
+    tls: Option<Tls>,
     discovery: &Discovery,
     revocations: Revocations,
     gate: Gate,
@@ -81,7 +82,8 @@ fn follow_revocations(
 ) -> anyhow::Result<()> {
     let shop_uid = &options.server.shop_uid;
     let signer = ServiceSigner::new(&options.auth, NAME, shop_uid).context("the signing keys can't be used")?;
-    let client = UserServiceClient::new(discovery.pool("user", &options.user_address, PoolOptions::default()));
+    let pool_options = PoolOptions { tls, ..PoolOptions::default() };
+    let client = UserServiceClient::new(discovery.pool("user", &options.user_address, pool_options));
     let stop = shutdown.token();
     shutdown.spawn("revocations", revocation::follow(client, signer, revocations.clone(), stop.clone()));
     shutdown.spawn("revocations gate", async move {

@@ -1,4 +1,4 @@
-//! The answer's body: where a call's code is read, and where a stream ends when the server drains.
+//! The answer's body: where a call's code is read, and where a stream ends when its connection is to end.
 
 use std::{
     future::Future as _,
@@ -24,22 +24,23 @@ pin_project! {
         inner: Body,
         // Only for streams: an answer that is one message ends by itself.
         #[pin]
-        draining: Option<WaitForCancellationFutureOwned>,
+        leaving: Option<WaitForCancellationFutureOwned>,
         observation: Observation,
         ended: bool,
     }
 }
 
 impl CallBody {
-    /// `draining` ends a stream, which may otherwise never end, with UNAVAILABLE: its caller goes elsewhere.
+    /// `leaving` ends a stream, which may otherwise never end, with UNAVAILABLE: its caller asks again on another
+    /// connection.
     pub(super) fn of(
         response: Response<Body>,
         mut observation: Observation,
-        draining: Option<&CancellationToken>,
+        leaving: Option<&CancellationToken>,
     ) -> Response<Self> {
         observation.note(response.headers());
-        let draining = draining.map(|token| token.clone().cancelled_owned());
-        response.map(|inner| Self { inner, draining, observation, ended: false })
+        let leaving = leaving.map(|token| token.clone().cancelled_owned());
+        response.map(|inner| Self { inner, leaving, observation, ended: false })
     }
 }
 
@@ -53,7 +54,7 @@ impl HttpBody for CallBody {
             return Poll::Ready(None);
         }
         // A unary answer is made already and needs no trace id for log lines.
-        let streaming = this.draining.as_mut().as_pin_mut();
+        let streaming = this.leaving.as_mut().as_pin_mut();
         let _entered = streaming.is_some().then(|| this.observation.span().clone().entered());
         let polled = catch_unwind(AssertUnwindSafe(|| this.inner.poll_frame(context)));
         let frame = match polled {
@@ -63,9 +64,9 @@ impl HttpBody for CallBody {
             }
             Ok(Poll::Ready(frame)) => frame,
             Ok(Poll::Pending) => {
-                let Some(draining) = streaming else { return Poll::Pending };
-                ready!(draining.poll(context));
-                let refusal = Refusal::new(Reason::Unavailable, "The server is leaving.");
+                let Some(leaving) = streaming else { return Poll::Pending };
+                ready!(leaving.poll(context));
+                let refusal = Refusal::new(Reason::Unavailable, "The connection is at its end; ask again.");
                 Some(Ok(last_frame(&refusal.into())))
             }
         };

@@ -4,6 +4,7 @@ use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
 use http::{Request, Response};
 use hyper::{body::Incoming, service::service_fn};
+use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, service::Routes, transport::server::TcpConnectInfo};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -15,6 +16,7 @@ use crate::{
     readiness::Readiness,
     running::{Addresses, Bound, Running},
     shutdown::Shutdown,
+    tls::Tls,
 };
 
 mod body;
@@ -39,7 +41,7 @@ impl GrpcServer {
         default_listen: SocketAddr,
         options: &ServerOptions,
     ) -> Result<Self, ServerError> {
-        Ok(Self { bound: Bound::bind(name, listener::GRPC, default_listen, options).await? })
+        Ok(Self { bound: Bound::bind(name, listener::GRPC, default_listen, options, Some(name)).await? })
     }
 
     /// Where it can be reached.
@@ -57,6 +59,11 @@ impl GrpcServer {
         self.bound.show(name, page);
     }
 
+    /// What this process's own calls to other services are protected with.
+    pub fn tls(&self) -> Option<Tls> {
+        self.bound.tls.clone()
+    }
+
     /// Serves the routes behind the access layer; health and reflection are served beside them, without credentials.
     ///
     /// Outermost first: span and metrics, panics to INTERNAL, `x-shop-target`, load shed, deadline, access, routes.
@@ -69,21 +76,21 @@ impl GrpcServer {
     {
         let Self { bound } = self;
         let (name, readiness) = (bound.name, bound.readiness.clone());
-        let options = bound.options.clone();
+        let (options, tls) = (bound.options.clone(), bound.tls.clone());
         bound.start(shutdown, |listener, drain| {
-            let stack = Stack::new(name, &options, access.layer(routes.prepare()), readiness, drain.stop.clone());
+            let stack = Stack::new(name, &options, access.layer(routes.prepare()), readiness);
             let stack = Arc::new(stack);
-            let service_for = move |peer| {
+            let service_for = move |peer, leaving: CancellationToken| {
                 let stack = Arc::clone(&stack);
                 service_fn(move |request: Request<Incoming>| {
-                    let stack = Arc::clone(&stack);
+                    let (stack, leaving) = (Arc::clone(&stack), leaving.clone());
                     let mut request = request.map(Body::new);
                     // For `tonic::Request::remote_addr`.
                     request.extensions_mut().insert(TcpConnectInfo { local_addr: None, remote_addr: Some(peer) });
-                    async move { Ok::<_, Infallible>(stack.call(request).await) }
+                    async move { Ok::<_, Infallible>(stack.call(request, &leaving).await) }
                 })
             };
-            connections::serve(name, listener, connections::grpc(), service_for, drain)
+            connections::serve(name, listener, connections::grpc(), tls, service_for, drain)
         })
     }
 }

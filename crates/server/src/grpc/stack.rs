@@ -33,20 +33,13 @@ pub(super) struct Stack<S> {
     instruments: Arc<Instruments>,
     built_in: BuiltIn,
     routes: S,
-    draining: CancellationToken,
 }
 
 impl<S> Stack<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone,
 {
-    pub(super) fn new(
-        name: &'static str,
-        options: &ServerOptions,
-        routes: S,
-        readiness: Readiness,
-        draining: CancellationToken,
-    ) -> Self {
+    pub(super) fn new(name: &'static str, options: &ServerOptions, routes: S, readiness: Readiness) -> Self {
         Self {
             target: format!("{}/{name}", options.shop_uid),
             request_timeout: options.request_timeout,
@@ -55,17 +48,16 @@ where
             instruments: Arc::new(Instruments::new(name)),
             built_in: BuiltIn::new(name, readiness),
             routes,
-            draining,
         }
     }
 
-    /// Answers a call; whatever happens, with a gRPC status.
-    pub(super) async fn call(&self, request: Request<Body>) -> Response<CallBody> {
+    /// Answers a call; whatever happens, with a gRPC status. `leaving` ends the streams of the call's connection.
+    pub(super) async fn call(&self, request: Request<Body>, leaving: &CancellationToken) -> Response<CallBody> {
         let method = self.methods.at(request.uri().path());
         let observation = self.instruments.begin(method, &request);
         let answered = refuse_panics(self.admitted(method, request)).instrument(observation.span().clone()).await;
         let response = answered.unwrap_or_else(|refusal| Status::from(refusal).into_http());
-        CallBody::of(response, observation, method.server_streaming.then_some(&self.draining))
+        CallBody::of(response, observation, method.server_streaming.then_some(leaving))
     }
 
     async fn admitted(&self, method: Method, request: Request<Body>) -> Result<Response<Body>, Refusal> {

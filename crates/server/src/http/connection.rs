@@ -7,25 +7,29 @@ use std::{
     collections::HashMap,
     convert::Infallible,
     net::{IpAddr, Ipv6Addr, SocketAddr},
+    pin::Pin,
     sync::Arc,
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use axum::{Router, routing::future::RouteFuture};
-use http::Request;
+use http::{HeaderValue, Request, header::CONNECTION};
 use hyper::{body::Incoming, server::conn::http1, service::Service};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ipnet::IpNet;
 use opentelemetry::{global, metrics::Counter};
 use parking_lot::Mutex;
+use pin_project_lite::pin_project;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tower_service::Service as _;
 
-use super::linger::Linger;
 use crate::connections::{
-    HEAD_TIMEOUT, HTTP1_BUFFER_BYTES, IDLE_TIMEOUT, MAX_HEADERS, WRITE_TIMEOUT, idle::IdleTimeout,
+    HEAD_TIMEOUT, HTTP1_BUFFER_BYTES, IDLE_TIMEOUT, MAX_HEADERS, WRITE_TIMEOUT, course, idle::IdleTimeout,
+    linger::Linger, opening::Opening,
 };
+use crate::readiness::Readiness;
 
 /// Connections that one address may have: forty browsers behind it. It takes forty such addresses to use up all there are.
 const CONNECTIONS_PER_ADDRESS: usize = 256;
@@ -74,6 +78,7 @@ pub struct Peer {
 /// Takes connections within the limits.
 pub(super) struct Connections {
     router: Router,
+    readiness: Readiness,
     builder: http1::Builder,
     limits: HttpLimits,
     open: Open,
@@ -84,7 +89,7 @@ pub(super) struct Connections {
 type Open = Arc<Mutex<HashMap<IpAddr, usize>>>;
 
 impl Connections {
-    pub(super) fn new(router: Router, limits: HttpLimits) -> Self {
+    pub(super) fn new(router: Router, readiness: Readiness, limits: HttpLimits) -> Self {
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
@@ -95,7 +100,7 @@ impl Connections {
             .u64_counter("http.server.refused_connections")
             .with_description("Connections closed unanswered because their address had too many")
             .build();
-        Self { router, builder, limits, open: Open::default(), refused }
+        Self { router, readiness, builder, limits, open: Open::default(), refused }
     }
 
     /// What becomes of a connection; none if its address has too many.
@@ -107,23 +112,14 @@ impl Connections {
     ) -> Option<impl Future<Output = ()> + Send + use<>> {
         let is_proxy = self.limits.proxies.iter().any(|network| network.contains(&peer.ip().to_canonical()));
         let counted = if is_proxy { None } else { Some(self.count(peer.ip())?) };
-        let io = TokioIo::new(Linger::new(IdleTimeout::new(stream, IDLE_TIMEOUT, self.limits.write_timeout)));
-        let connection = self
-            .builder
-            .serve_connection(io, Routed { router: self.router.clone(), peer: Peer { address: peer, is_proxy } });
+        let io = IdleTimeout::new(Linger::new(stream), IDLE_TIMEOUT, self.limits.write_timeout);
+        let (io, heard) = Opening::new(io);
+        let peer = Peer { address: peer, is_proxy };
+        let routed = Routed { router: self.router.clone(), peer, readiness: self.readiness.clone() };
+        let connection = self.builder.serve_connection(TokioIo::new(io), routed);
         Some(async move {
             let _counted = counted;
-            let mut connection = std::pin::pin!(connection);
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = stop.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
-            };
-            if let Err(error) = ended {
-                tracing::debug!(error = %error, "a connection ended badly");
-            }
+            course::run(connection, heard, stop).await;
         })
     }
 
@@ -163,16 +159,42 @@ impl Drop for Counted {
 struct Routed {
     router: Router,
     peer: Peer,
+    readiness: Readiness,
 }
 
 impl Service<Request<Incoming>> for Routed {
     type Response = axum::response::Response;
     type Error = Infallible;
-    type Future = RouteFuture<Infallible>;
+    type Future = Answer;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         request.extensions_mut().insert(self.peer);
-        self.router.clone().call(request)
+        Answer { inner: self.router.clone().call(request), readiness: self.readiness.clone() }
+    }
+}
+
+pin_project! {
+    /// An answer that sends its client to another connection when this process leaves. HTTP/1.1 has no other way to say
+    /// so: a client whose idle connection is closed may be sending on it that very moment.
+    struct Answer {
+        #[pin]
+        inner: RouteFuture<Infallible>,
+        readiness: Readiness,
+    }
+}
+
+impl Future for Answer {
+    type Output = Result<axum::response::Response, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let mut answer = ready!(this.inner.poll(context));
+        if let Ok(response) = &mut answer
+            && this.readiness.is_leaving()
+        {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Poll::Ready(answer)
     }
 }
 

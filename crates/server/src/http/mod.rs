@@ -11,10 +11,10 @@ use crate::{
     readiness::Readiness,
     running::{Addresses, Bound, Running},
     shutdown::Shutdown,
+    tls::Tls,
 };
 
 mod connection;
-mod linger;
 mod observe;
 pub(crate) mod request_id;
 
@@ -34,7 +34,7 @@ impl HttpServer {
         default_listen: SocketAddr,
         options: &ServerOptions,
     ) -> Result<Self, ServerError> {
-        Ok(Self { bound: Bound::bind(name, listener::HTTP, default_listen, options).await? })
+        Ok(Self { bound: Bound::bind(name, listener::HTTP, default_listen, options, None).await? })
     }
 
     /// Where it can be reached.
@@ -52,12 +52,18 @@ impl HttpServer {
         self.bound.show(name, page);
     }
 
+    /// What calls to the services are protected with; this server itself speaks plain HTTP, to the proxy in front.
+    pub fn tls(&self) -> Option<Tls> {
+        self.bound.tls.clone()
+    }
+
     /// Serves the router over HTTP/1.1; requests have the [`Peer`] as an extension.
     pub fn start(self, router: Router, limits: HttpLimits, shutdown: &Shutdown) -> Running {
         let Self { bound } = self;
         let name = bound.name;
         // Without it axum finishes the router anew for each request.
-        let connections = Arc::new(connection::Connections::new(router.with_state(()), limits));
+        let connections =
+            Arc::new(connection::Connections::new(router.with_state(()), bound.readiness.clone(), limits));
         bound.start(shutdown, |listener, drain| {
             let take = move |stream, peer, stop| connections.take(stream, peer, stop);
             connections::accept(name, listener, take, drain)

@@ -5,8 +5,11 @@ use std::{net::SocketAddr, time::Duration};
 use futures::StreamExt as _;
 use http::StatusCode;
 use http_body_util::BodyExt as _;
-use shop_server::{GrpcServer, ServerError, ServerOptions, Shutdown};
-use tokio::net::TcpStream;
+use shop_server::{GrpcServer, HttpLimits, HttpServer, Running, ServerError, ServerOptions, Shutdown};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 use tonic::service::Routes;
 use tower_service::Service as _;
 
@@ -107,6 +110,59 @@ async fn a_start_that_is_asked_to_leave_ends() {
     soon("the start's end", start).await.unwrap();
     assert!(!running.readiness().is_ready());
     soon("the end", running.join()).await.unwrap();
+}
+
+async fn http_server(lead: Duration, shutdown: &Shutdown) -> Running {
+    let options = ServerOptions { drain_lead: lead, ..options() };
+    let router = axum::Router::new().route("/", axum::routing::get(async || "answered"));
+    let server = HttpServer::bind("gateway", FREE_PORT, &options).await.unwrap();
+    server.start(router, HttpLimits::default(), shutdown)
+}
+
+async fn asked(connection: &mut TcpStream) -> String {
+    connection.write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").await.unwrap();
+    let mut answer = vec![0; 1024];
+    let length = soon("an answer", connection.read(&mut answer)).await.unwrap();
+    String::from_utf8(answer[..length].to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn a_leaving_http_server_sends_its_clients_away_with_their_answers() {
+    let shutdown = Shutdown::new();
+    let running = http_server(crate::PATIENCE, &shutdown).await;
+    let mut connection = TcpStream::connect(running.addresses().serve).await.unwrap();
+    assert!(!asked(&mut connection).await.contains("connection: close"));
+    shutdown.begin();
+    while running.readiness().is_ready() {
+        tokio::task::yield_now().await;
+    }
+    assert!(asked(&mut connection).await.contains("connection: close"));
+    assert_eq!(soon("the end", connection.read(&mut [0; 16])).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_request_on_a_connection_that_was_there_before_the_drain_is_answered() {
+    let shutdown = Shutdown::new();
+    let running = http_server(Duration::ZERO, &shutdown).await;
+    let address = running.addresses().serve;
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    shutdown.begin();
+    soon("the closing of the port", closed(address)).await;
+    assert!(asked(&mut connection).await.ends_with("answered"));
+    soon("the end", running.join()).await.unwrap();
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_do_not_hold_up_the_drain() {
+    let shutdown = Shutdown::new();
+    let http = http_server(Duration::ZERO, &shutdown).await;
+    let grpc = start(options()).await;
+    let _silent =
+        [TcpStream::connect(http.addresses().serve).await.unwrap(), TcpStream::connect(grpc.serve()).await.unwrap()];
+    shutdown.begin();
+    grpc.shutdown.begin();
+    // Requests in flight would have twice as long.
+    soon("the end of both", async { tokio::join!(http.join(), grpc.running.join()) }).await.0.unwrap();
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 //! A whole process: this test binary again, with one ignored test as its `main`.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     process::{Child, Command, ExitCode, Stdio},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use axum::{Router, routing::get};
@@ -36,6 +37,7 @@ fn child() -> ExitCode {
     let cli: Cli = parse();
     let telemetry = TelemetryOptions { log_format: LogFormat::Json, ..cli.telemetry };
     match role.as_str() {
+        "healthcheck" => shop_server::Healthcheck { admin_listen: cli.server.admin_listen }.run(),
         "serve" => run(NAME, telemetry, |shutdown| async move {
             let server = shop_server::GrpcServer::bind(NAME, FREE_PORT, &cli.server).await?;
             tracing::info_span!("startup").in_scope(|| tracing::info!("inside a span"));
@@ -152,6 +154,76 @@ fn a_bad_variable_exits_with_64_and_is_named() {
     assert_eq!(child.wait().unwrap().code(), Some(64));
     assert!(said.contains("--listen") && said.contains("SHOP_LISTEN") && said.contains("nowhere"), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[test]
+fn a_part_of_the_certificate_files_exits_with_64_and_names_the_rest() {
+    for given in ["SHOP_TLS_CERT_FILE", "SHOP_TLS_KEY_FILE", "SHOP_TLS_CA_FILE"] {
+        let mut child = spawn("serve", &[(given, "/some/file")]);
+        let mut said = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(64));
+        let named = ["SHOP_TLS_CERT_FILE", "SHOP_TLS_KEY_FILE", "SHOP_TLS_CA_FILE"].map(|name| said.contains(name));
+        assert_eq!(named.iter().filter(|named| **named).count(), 2, "{given}: {said}");
+    }
+}
+
+/// Asks a process whether it is ready as its image does: whether it is, and what was said.
+fn healthcheck(admin: &str) -> (bool, String) {
+    let mut child = spawn("healthcheck", &[("SHOP_ADMIN_LISTEN", admin)]);
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    (child.wait().unwrap().success(), said)
+}
+
+#[test]
+fn a_healthcheck_tells_ready_from_leaving_from_gone() {
+    let mut child = spawn("serve", &[("SHOP_DRAIN_LEAD", "3s")]);
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let serving: serde_json::Value = serde_json::from_str(&line_with(&mut lines, "serving")).unwrap();
+    let admin = serving["admin.address"].as_str().unwrap();
+    assert_eq!(healthcheck(admin), (true, String::new()));
+    signal(&child, Signal::TERM);
+    line_with(&mut lines, "leaving");
+    let (ready, said) = healthcheck(admin);
+    assert!(!ready && said.contains("leaving"), "{said}");
+    assert!(child.wait().unwrap().success());
+    let (ready, said) = healthcheck(admin);
+    assert!(!ready && said.contains("does not answer"), "{said}");
+}
+
+#[test]
+fn the_certificate_of_a_process_is_checked_and_its_end_is_a_metric() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let mut params = rcgen::CertificateParams::new([NAME.to_owned()]).unwrap();
+    params.is_ca = rcgen::IsCa::ExplicitNoCa;
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut authority = rcgen::CertificateParams::default();
+    authority.distinguished_name.push(rcgen::DnType::CommonName, "ca");
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority = rcgen::CertifiedIssuer::self_signed(authority, rcgen::KeyPair::generate().unwrap()).unwrap();
+    let end = SystemTime::now() + Duration::from_hours(24);
+    params.not_after = end.into();
+    std::fs::write(path("ca.crt"), authority.pem()).unwrap();
+    std::fs::write(path("tls.crt"), params.signed_by(&key, &authority).unwrap().pem()).unwrap();
+    std::fs::write(path("tls.key"), key.serialize_pem()).unwrap();
+    let (cert, key, ca) = (path("tls.crt"), path("tls.key"), path("ca.crt"));
+    let variables = [("SHOP_TLS_CERT_FILE", &*cert), ("SHOP_TLS_KEY_FILE", &*key), ("SHOP_TLS_CA_FILE", &*ca)];
+
+    let mut child = spawn("serve", &variables);
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let serving: serde_json::Value = serde_json::from_str(&line_with(&mut lines, "serving")).unwrap();
+    let mut admin = std::net::TcpStream::connect(serving["admin.address"].as_str().unwrap()).unwrap();
+    admin.write_all(b"GET /metrics HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").unwrap();
+    let mut metrics = String::new();
+    admin.read_to_string(&mut metrics).unwrap();
+    let expiry = metrics.lines().find(|line| line.starts_with("shop_tls_certificate_expiry_seconds")).unwrap();
+    let expiry: f64 = expiry.rsplit(' ').next().unwrap().parse().unwrap();
+    let expected = end.duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+    assert!((expiry - expected).abs() <= 1.0, "{expiry} is not {expected}");
+    signal(&child, Signal::TERM);
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Closing so that the last answer arrives. A socket that is closed with bytes unread makes the system reset the
-//! connection, which may take the answer from a client that is still sending: the one whose body was too large for one.
+//! connection, which may take the answer from a client that is still sending: one whose body was too large, or one that has
+//! not yet read that the server leaves and that its request was not taken.
 
 use std::{
     future::Future as _,
@@ -23,7 +24,7 @@ const MAX_BYTES: usize = 4 * 1024 * 1024;
 const CHUNK_BYTES: usize = 4 * 1024;
 
 /// A socket whose shutdown ends its own direction first, and then reads what still comes, for a while.
-pub(super) struct Linger<T> {
+pub(crate) struct Linger<T> {
     inner: T,
     state: State,
 }
@@ -35,7 +36,7 @@ enum State {
 }
 
 impl<T> Linger<T> {
-    pub(super) fn new(inner: T) -> Self {
+    pub(crate) fn new(inner: T) -> Self {
         Self { inner, state: State::Open }
     }
 }
