@@ -72,7 +72,7 @@ impl Database {
             Engine::Server(server) => {
                 server::wait_for(server, wait).await?;
                 let connection = server::pool(server, Purpose::Write, options);
-                let transactions = Transactions::new(connection.clone(), options.database_writers);
+                let transactions = Transactions::new(connection.clone(), options);
                 (server::pool(server, Purpose::Read, options), Writing::Pooled { connection, transactions })
             }
         };

@@ -23,7 +23,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::{StorageError, WriteError, fault::Fault, writer::WRITE_BOUND};
+use crate::{DatabaseOptions, StorageError, WriteError, fault::Fault, writer::WRITE_BOUND};
 
 /// Writes that may run or wait for a connection. Each is a request in flight, whose number the server bounds well below.
 const QUEUE: u32 = 4096;
@@ -42,6 +42,8 @@ pub(crate) struct Transactions {
     connection: DatabaseConnection,
     /// Every connection of the pool may be dead, and is thrown away when that is found.
     connections: usize,
+    /// The pool bounds the wait for a connection; this bounds it and a BEGIN that is not answered.
+    begin_bound: Duration,
     running: Arc<Semaphore>,
 }
 
@@ -56,8 +58,13 @@ enum Unwritten<E> {
 }
 
 impl Transactions {
-    pub(crate) fn new(connection: DatabaseConnection, connections: u32) -> Self {
-        Self { connection, connections: connections as usize, running: Arc::new(Semaphore::new(QUEUE as usize)) }
+    pub(crate) fn new(connection: DatabaseConnection, options: &DatabaseOptions) -> Self {
+        Self {
+            connection,
+            connections: options.database_writers as usize,
+            begin_bound: options.database_acquire_timeout + options.database_statement_timeout,
+            running: Arc::new(Semaphore::new(QUEUE as usize)),
+        }
     }
 
     pub(crate) async fn write<F, T, E>(&self, write: F) -> Result<T, E>
@@ -114,19 +121,18 @@ impl Transactions {
         F: for<'t> Fn(&'t DatabaseTransaction) -> BoxFuture<'t, Result<T, E>> + Sync,
         E: WriteError,
     {
-        let too_slow = || StorageError::TooSlow { bound_ms: WRITE_BOUND.as_millis() };
-        let end = Instant::now() + WRITE_BOUND;
+        let too_slow = |bound: Duration| E::from(StorageError::TooSlow { bound_ms: bound.as_millis() });
         let stumbled = Arc::new(AtomicBool::new(false));
-        let transaction = match tokio::time::timeout_at(end, self.begin(&stumbled)).await {
+        let transaction = match timeout(self.begin_bound, self.begin(&stumbled)).await {
             Ok(begun) => begun.map_err(|error| unwritten(E::from(StorageError::from(error))))?,
-            Err(_elapsed) => return Err(Unwritten::Refused(E::from(too_slow()))),
+            Err(_elapsed) => return Err(Unwritten::Refused(too_slow(self.begin_bound))),
         };
         let guarded = AssertUnwindSafe(write(&transaction)).catch_unwind();
-        let written = match tokio::time::timeout_at(end, guarded).await {
+        let written = match timeout(WRITE_BOUND, guarded).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_panic)) => Err(E::from(StorageError::Panicked)),
             // The connection is in the middle of a statement: it is dropped, and comes to rest or is closed.
-            Err(_elapsed) => return Err(Unwritten::Refused(E::from(too_slow()))),
+            Err(_elapsed) => return Err(Unwritten::Refused(too_slow(WRITE_BOUND))),
         };
         let written = match written {
             Ok(written) if stumbled.load(Ordering::Relaxed) => {

@@ -1,6 +1,9 @@
 //! A database for one test.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use sea_orm::{ConnectOptions, ConnectionTrait as _, DatabaseConnection, DbBackend, Statement};
 use secrecy::SecretString;
@@ -11,6 +14,9 @@ use uuid::Uuid;
 /// Names the server that databases are made on, by the URL of a user who may make them. Without it, and without a server,
 /// they are SQLite files.
 pub const SERVER_VARIABLE: &str = "SHOP_TEST_DATABASE_SERVER";
+
+/// Longer than any request of a test may take.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An empty database, gone with this value. Close what uses it first.
 #[derive(Debug)]
@@ -65,9 +71,14 @@ impl TestDatabase {
         }
     }
 
-    /// What a service is started with.
+    /// What a service is started with: patient, since the machine that tests may be busy with many of them.
     pub fn options(&self) -> DatabaseOptions {
-        DatabaseOptions::at(SecretString::from(self.url()))
+        DatabaseOptions {
+            database_acquire_timeout: PATIENCE,
+            database_statement_timeout: PATIENCE,
+            database_lock_timeout: PATIENCE,
+            ..DatabaseOptions::at(SecretString::from(self.url()))
+        }
     }
 
     /// A connection beside those of the services: another replica, an operator, or time that passes.
@@ -91,7 +102,7 @@ impl TestDatabase {
     /// How an id is written in this engine's SQL.
     pub fn id(&self, id: Uuid) -> String {
         match self.backend() {
-            DbBackend::Postgres => format!("'{id}'"),
+            DbBackend::Postgres => format!("'{id}'::uuid"),
             _ => format!("X'{}'", id.simple()),
         }
     }
@@ -110,9 +121,7 @@ impl Drop for TestDatabase {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(execute(&server, &drop));
         });
-        if dropped.join().is_err() && !std::thread::panicking() {
-            panic!("the database {name} can't be dropped");
-        }
+        assert!(dropped.join().is_ok() || std::thread::panicking(), "the database {name} can't be dropped");
     }
 }
 

@@ -103,7 +103,7 @@ impl Accounts {
             .write(move |transaction| {
                 let name = name.clone();
                 Box::pin(async move {
-                    let present = users::find(transaction, id).await?.ok_or(Error::UnknownUser)?;
+                    let present = users::find_to_change(transaction, id).await?.ok_or(Error::UnknownUser)?;
                     if present.display_name == name {
                         return Ok(present);
                     }
@@ -198,6 +198,7 @@ async fn count_proof(
     account_key: &[u8],
     session: &ClientAddress,
 ) -> Result<Uuid, Error> {
+    logins::lock(transaction, account_key, session).await?;
     let now = clock::read(transaction).await?;
     let failures = logins::failures(transaction, account_key, session, now).await?;
     // Only this session's own count: what strangers do must not keep the owner from changing the password.
@@ -211,18 +212,18 @@ async fn count_proof(
 }
 
 async fn delete(transaction: &DatabaseTransaction, id: Uuid) -> Result<Vec<Revocation>, Error> {
-    let user = users::find(transaction, id).await?.ok_or(Error::UnknownUser)?;
+    let user = users::find_to_change(transaction, id).await?.ok_or(Error::UnknownUser)?;
     let now: Instant = clock::read(transaction).await?;
     let epoch = user.epoch + 1;
-    // First, because it holds the counter's row: two admins who leave at once do so one after the other.
-    let revoked = revocations::append(transaction, &[Subject::User { id, epoch }], forget_after(now)).await?;
-    if user.is_active_admin() && users::count_active_admins(transaction).await? <= 1 {
-        return Err(Error::LastAdmin);
-    }
     end_sessions(transaction, id, None).await?;
     addresses::delete_all(transaction, id).await?;
     logins::forget_addresses(transaction, id).await?;
     logins::forget_failures_of(transaction, &account_key(&user.email)).await?;
+    // Before the count, because it holds the counter's row: two admins who leave at once do so one after the other.
+    let revoked = revocations::append(transaction, &[Subject::User { id, epoch }], forget_after(now)).await?;
+    if user.is_active_admin() && users::count_active_admins(transaction).await? <= 1 {
+        return Err(Error::LastAdmin);
+    }
     users::anonymise(transaction, id, epoch, now).await?;
     Ok(revoked)
 }

@@ -41,8 +41,8 @@ impl Addresses {
             .write(move |transaction| {
                 let address = address.clone();
                 Box::pin(async move {
-                    // The account may have been deleted by a call that ran beside this one.
-                    users::find(transaction, owner).await?.ok_or(Error::UnknownUser)?;
+                    // The account may have been deleted by a call that ran beside this one. Its lock makes the count hold.
+                    users::find_to_change(transaction, owner).await?.ok_or(Error::UnknownUser)?;
                     if addresses::count(transaction, owner).await? >= MAX_ADDRESSES {
                         return Err(Error::TooManyAddresses);
                     }
@@ -58,7 +58,8 @@ impl Addresses {
             .write(move |transaction| {
                 let change = change.clone();
                 Box::pin(async move {
-                    let present = addresses::find(transaction, owner, id).await?.ok_or(Error::UnknownAddress)?;
+                    let present =
+                        addresses::find_to_change(transaction, owner, id).await?.ok_or(Error::UnknownAddress)?;
                     let changed = present.changed(&change)?;
                     if changed != present {
                         addresses::update(transaction, owner, &changed).await?;

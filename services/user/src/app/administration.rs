@@ -64,7 +64,7 @@ async fn update(
     id: Uuid,
     change: UserChange,
 ) -> Result<(User, Vec<Revocation>), Error> {
-    let present = users::find(transaction, id).await?.ok_or(Error::UnknownUser)?;
+    let present = users::find_to_change(transaction, id).await?.ok_or(Error::UnknownUser)?;
     let role = change.role.unwrap_or(present.role);
     let disabled = change.disabled.unwrap_or(present.disabled);
     if (role, disabled) == (present.role, present.disabled) {
@@ -74,13 +74,13 @@ async fn update(
     let epoch = present.epoch + 1;
     let was_admin = present.is_active_admin();
     let changed = User { role, disabled, epoch, updated_at: now, ..present };
-    // First, because it holds the counter's row: two admins who demote each other do so one after the other.
+    if disabled {
+        end_sessions(transaction, id, None).await?;
+    }
+    // Before the count, because it holds the counter's row: two admins who demote each other do so one after the other.
     let revoked = revocations::append(transaction, &[Subject::User { id, epoch }], forget_after(now)).await?;
     if was_admin && !changed.is_active_admin() && users::count_active_admins(transaction).await? <= 1 {
         return Err(Error::LastAdmin);
-    }
-    if disabled {
-        end_sessions(transaction, id, None).await?;
     }
     users::update(transaction, &changed).await?;
     Ok((changed, revoked))

@@ -106,6 +106,8 @@ impl Logins {
 }
 
 async fn admit(transaction: &DatabaseTransaction, claim: &Claim) -> Result<Admission, Error> {
+    // So that whoever counts next counts this attempt.
+    logins::lock(transaction, &claim.account_key, &claim.address).await?;
     let now = clock::read(transaction).await?;
     let credentials = match &claim.email {
         Some(email) => users::credentials_by_email(transaction, email).await?,
@@ -146,9 +148,9 @@ struct Success {
 
 async fn succeed(transaction: &DatabaseTransaction, success: &Success) -> Result<Opened, Error> {
     let Success { credentials, renewed, counted_as, address } = success;
+    // The account may have been changed while the password was hashed; its lock keeps it as it is found.
+    let present = users::credentials_to_change(transaction, credentials.user.id).await?.ok_or(Error::LoginFailed)?;
     let now = clock::read(transaction).await?;
-    // The account may have been changed while the password was hashed.
-    let present = users::credentials(transaction, credentials.user.id).await?.ok_or(Error::LoginFailed)?;
     if present.user.disabled || present.password_hash != credentials.password_hash {
         return Err(Error::LoginFailed);
     }

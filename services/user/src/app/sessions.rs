@@ -148,8 +148,10 @@ impl Sessions {
 }
 
 async fn refresh(transaction: &DatabaseTransaction, token: &RefreshToken) -> Result<Refreshed, Error> {
+    let session = sessions::find_to_change(transaction, token.session_id()).await?;
+    let Some(session) = session else { return Ok(Refreshed::Invalid) };
+    // After the wait for the lock: how long ago the last rotation was decides.
     let now = clock::read(transaction).await?;
-    let Some(session) = sessions::find(transaction, token.session_id()).await? else { return Ok(Refreshed::Invalid) };
     let presented = session.judge(token, now);
     if presented == Presented::Reused {
         tracing::warn!(session.id = %session.id, user.id = %session.user_id, "A refresh token was used again; its session is ended.");

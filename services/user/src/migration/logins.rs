@@ -1,6 +1,8 @@
 //! What the login throttle counts by.
 
-use sea_orm_migration::prelude::{ColumnDef, ForeignKey, Index, IndexCreateStatement, Table, TableCreateStatement};
+use sea_orm_migration::prelude::{
+    ColumnDef, ForeignKey, Index, IndexCreateStatement, InsertStatement, Query, Table, TableCreateStatement,
+};
 
 /// Attempts that failed or are being looked at. `account_key` is a hash: the account need not exist.
 pub(super) fn failures() -> TableCreateStatement {
@@ -46,4 +48,18 @@ pub(super) fn addresses() -> TableCreateStatement {
 /// For forgetting.
 pub(super) fn addresses_time() -> IndexCreateStatement {
     Index::create().name("login_addresses_last_used_at").table("login_addresses").col("last_used_at").to_owned()
+}
+
+/// Rows that exist to be locked, so that attempts of one account, or from one address, are counted one after the other.
+/// A fixed number of them, since anyone may invent accounts; two that share a row only wait for each other.
+pub(super) fn locks() -> TableCreateStatement {
+    Table::create().table("login_locks").col(ColumnDef::new("id").integer().not_null().primary_key()).to_owned()
+}
+
+pub(super) fn locks_rows() -> InsertStatement {
+    let mut rows = Query::insert().into_table("login_locks").columns(["id"]).to_owned();
+    for id in 0..=i32::from(u8::MAX) {
+        rows.values_panic([id.into()]);
+    }
+    rows
 }

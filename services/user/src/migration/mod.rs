@@ -40,6 +40,8 @@ impl MigratorTrait for Migrator {
             Step { name: "m0016_revocations_time", change: |_| revocations::revocations_time().into() },
             Step { name: "m0017_revocation_counter", change: |_| revocations::counter().into() },
             Step { name: "m0018_revocation_counter_row", change: |_| revocations::counter_row().into() },
+            Step { name: "m0019_login_locks", change: |_| logins::locks().into() },
+            Step { name: "m0020_login_locks_rows", change: |_| logins::locks_rows().into() },
         ])
     }
 }

@@ -2,7 +2,7 @@
 
 use sea_orm::{
     ActiveModelTrait as _, ActiveValue::NotSet, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _,
-    IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
 };
 use shop_storage::StorageError;
 use shop_types::{PostalAddress, RawAddress, Uuid};
@@ -60,12 +60,26 @@ pub(crate) async fn insert(
     Ok(())
 }
 
+fn of(user_id: Uuid, id: Uuid) -> Select<Entity> {
+    Entity::find().filter(Column::UserId.eq(user_id)).filter(Column::Id.eq(id))
+}
+
 pub(crate) async fn find(
     connection: &impl ConnectionTrait,
     user_id: Uuid,
     id: Uuid,
 ) -> Result<Option<Address>, StorageError> {
-    let found = Entity::find().filter(Column::UserId.eq(user_id)).filter(Column::Id.eq(id)).one(connection).await?;
+    let found = of(user_id, id).one(connection).await?;
+    Ok(found.map(Address::try_from).transpose()?)
+}
+
+/// [`find`] for a change that keeps what it does not name: locked until the transaction ends.
+pub(crate) async fn find_to_change(
+    connection: &impl ConnectionTrait,
+    user_id: Uuid,
+    id: Uuid,
+) -> Result<Option<Address>, StorageError> {
+    let found = of(user_id, id).lock_exclusive().one(connection).await?;
     Ok(found.map(Address::try_from).transpose()?)
 }
 

@@ -1,16 +1,44 @@
 //! Failed logins, and the addresses that accounts sign in from.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _,
+    ColumnTrait as _, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _,
     sea_query::{Expr, ExprTrait as _, OnConflict},
 };
 use shop_storage::{StorageError, clock};
 use shop_types::{Instant, Uuid};
 
-use super::entity::{login_address as known, login_failure as failure};
+use super::entity::{login_address as known, login_failure as failure, login_lock as lock};
 use crate::domain::{ClientAddress, Failures, Limit, SPACING, WINDOW};
+
+/// Makes those who count failures of the account, or from the address, do so one after the other until the transaction
+/// ends. Each locks two rows of 256, the lower first. SQLite has one writer, and needs none.
+pub(crate) async fn lock(
+    connection: &impl ConnectionTrait,
+    account_key: &[u8],
+    address: &ClientAddress,
+) -> Result<(), StorageError> {
+    if connection.get_database_backend() == DbBackend::Sqlite {
+        return Ok(());
+    }
+    let row_of = |digest: &[u8]| i32::from(digest.first().copied().unwrap_or_default());
+    let rows = [row_of(account_key), row_of(digest(&SHA256, address.as_str().as_bytes()).as_ref())];
+    let locked: Vec<i32> = lock::Entity::find()
+        .select_only()
+        .column(lock::Column::Id)
+        .filter(lock::Column::Id.is_in(rows))
+        .order_by_asc(lock::Column::Id)
+        .lock_exclusive()
+        .into_tuple()
+        .all(connection)
+        .await?;
+    if locked.is_empty() {
+        return Err(DbErr::RecordNotFound("the locks of the login throttle have no rows".to_owned()).into());
+    }
+    Ok(())
+}
 
 /// For each limit, whether it is reached at `now`.
 pub(crate) async fn failures(

@@ -46,6 +46,15 @@ pub(crate) async fn find(connection: &impl ConnectionTrait, id: Uuid) -> Result<
     Ok(row.map(Session::try_from).transpose()?)
 }
 
+/// [`find`], with the session locked until the transaction ends, so that of two refreshes one follows the other.
+pub(crate) async fn find_to_change(
+    connection: &impl ConnectionTrait,
+    id: Uuid,
+) -> Result<Option<Session>, StorageError> {
+    let row = Entity::find_by_id(id).lock_exclusive().one(connection).await?;
+    Ok(row.map(Session::try_from).transpose()?)
+}
+
 /// Stores a rotation.
 pub(crate) async fn rotate(connection: &impl ConnectionTrait, session: &Session) -> Result<(), StorageError> {
     Entity::update_many()

@@ -84,11 +84,25 @@ pub(crate) async fn find(connection: &impl ConnectionTrait, id: Uuid) -> Result<
     Ok(present().filter(Column::Id.eq(id)).one(connection).await?.map(User::from))
 }
 
+/// [`find`] for a change that depends on what is found: the account is locked until the transaction ends. Whatever
+/// belongs to an account is locked after it.
+pub(crate) async fn find_to_change(connection: &impl ConnectionTrait, id: Uuid) -> Result<Option<User>, StorageError> {
+    Ok(present().filter(Column::Id.eq(id)).lock_exclusive().one(connection).await?.map(User::from))
+}
+
 pub(crate) async fn credentials(
     connection: &impl ConnectionTrait,
     id: Uuid,
 ) -> Result<Option<Credentials>, StorageError> {
     Ok(present().filter(Column::Id.eq(id)).one(connection).await?.and_then(with_hash))
+}
+
+/// [`credentials`], with the account locked as by [`find_to_change`].
+pub(crate) async fn credentials_to_change(
+    connection: &impl ConnectionTrait,
+    id: Uuid,
+) -> Result<Option<Credentials>, StorageError> {
+    Ok(present().filter(Column::Id.eq(id)).lock_exclusive().one(connection).await?.and_then(with_hash))
 }
 
 pub(crate) async fn credentials_by_email(

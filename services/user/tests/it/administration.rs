@@ -116,7 +116,7 @@ async fn the_last_admin_stays() {
 async fn two_admins_who_remove_each_other_at_once_leave_one() {
     let shop = Shop::open().await;
     for round in 0..6 {
-        let survivor = shop.count("SELECT count(*) AS n FROM users WHERE role = 'admin' AND disabled = 0").await;
+        let survivor = shop.count("SELECT count(*) AS n FROM users WHERE role = 'admin' AND NOT disabled").await;
         assert_eq!(survivor, 1, "round {round}");
         let email = if round == 0 { "admin@example.com".to_owned() } else { email_of_admin(&shop).await };
         let one = shop.login(&email).await;
@@ -149,7 +149,7 @@ async fn email_of_admin(shop: &Shop) -> String {
     let later = (0..6).map(|round| format!("admin{round}@example.com"));
     for email in std::iter::once("admin@example.com".to_owned()).chain(later) {
         let query =
-            format!("SELECT count(*) AS n FROM users WHERE role = 'admin' AND disabled = 0 AND email_key = '{email}'");
+            format!("SELECT count(*) AS n FROM users WHERE role = 'admin' AND NOT disabled AND email_key = '{email}'");
         if shop.count(&query).await == 1 {
             return email;
         }

@@ -4,6 +4,7 @@ use std::{path::Path, process::Output, time::Duration};
 
 use secrecy::SecretString;
 use shop_storage::DatabaseOptions;
+use shop_testing::TestDatabase;
 use tokio::process::Command;
 
 use crate::harness::{ADMIN, BOUND, PASSWORD};
@@ -24,23 +25,30 @@ fn stderr(output: &Output) -> &str {
 
 #[tokio::test]
 async fn a_first_admin_is_made_in_a_migrated_database() {
+    let own = TestDatabase::new(shop_user::NAME).await;
     let dir = tempfile::tempdir().unwrap();
-    let admin = [("SHOP_ADMIN_EMAIL", ADMIN), ("SHOP_ADMIN_PASSWORD", PASSWORD)];
+    // Told nothing, the command makes its file where it is started.
+    let (database, url) = match own.file() {
+        Some(_) => (DatabaseOptions::sqlite_file(&dir.path().join("user.db")), None),
+        None => (own.options(), Some(own.url())),
+    };
+    let place: Vec<_> = url.iter().map(|url| ("DATABASE_URL", url.as_str())).collect();
+    let with_admin =
+        |password| [place.as_slice(), &[("SHOP_ADMIN_EMAIL", ADMIN), ("SHOP_ADMIN_PASSWORD", password)]].concat();
+    let admin = with_admin(PASSWORD);
     let early = shop_user(dir.path(), &["create-admin"], &admin).await;
     assert_eq!(early.status.code(), Some(1));
     assert!(stderr(&early).contains("migrate up"), "{}", stderr(&early));
 
-    let migrated = shop_user(dir.path(), &["migrate", "up"], &[]).await;
+    let migrated = shop_user(dir.path(), &["migrate", "up"], &place).await;
     assert_eq!(stdout(&migrated), r#"{"schema_version":1,"compatible_from":1}"#);
-    let again = shop_user(dir.path(), &["migrate", "up"], &[]).await;
+    let again = shop_user(dir.path(), &["migrate", "up"], &place).await;
     assert_eq!(stdout(&again), stdout(&migrated));
-    assert_eq!(stdout(&shop_user(dir.path(), &["migrate", "status"], &[]).await), stdout(&migrated));
-    assert_eq!(stdout(&shop_user(dir.path(), &["migrate", "contract"], &[]).await), stdout(&migrated));
+    assert_eq!(stdout(&shop_user(dir.path(), &["migrate", "status"], &place).await), stdout(&migrated));
+    assert_eq!(stdout(&shop_user(dir.path(), &["migrate", "contract"], &place).await), stdout(&migrated));
 
-    let database = DatabaseOptions::sqlite_file(&dir.path().join("user.db"));
     assert!(!shop_user::has_admin(&database).await.unwrap());
-    let weak = [("SHOP_ADMIN_EMAIL", ADMIN), ("SHOP_ADMIN_PASSWORD", "password1234")];
-    let refused = shop_user(dir.path(), &["create-admin"], &weak).await;
+    let refused = shop_user(dir.path(), &["create-admin"], &with_admin("password1234")).await;
     assert_eq!(refused.status.code(), Some(1));
     assert!(
         stderr(&refused).contains("/password") && !stderr(&refused).contains("password1234"),

@@ -35,7 +35,7 @@ pub(crate) struct Shop {
     pub(crate) keys: keys::KeyPaths,
     pub(crate) shutdown: Shutdown,
     pub(crate) database: TestDatabase,
-    running: Running,
+    replicas: Vec<Running>,
     dir: tempfile::TempDir,
 }
 
@@ -73,17 +73,17 @@ impl Shop {
     async fn start(options: Options, keys: keys::KeyPaths, database: TestDatabase, dir: tempfile::TempDir) -> Self {
         let shutdown = Shutdown::new();
         let running = shop_user::start(options, &shutdown).await.unwrap();
-        let target = Target { shop_uid: "local".to_owned(), service: shop_user::NAME };
-        let pool = Pool::new(target, StaticResolver::new([running.addresses().serve]), PoolOptions::default());
-        Self { users: UserServiceClient::new(pool), keys, shutdown, database, running, dir }
+        Self { users: client(&running), keys, shutdown, database, replicas: vec![running], dir }
     }
 
     /// The process ends and another begins on the same database.
     pub(crate) async fn restart(self) -> Self {
-        let Self { keys, shutdown, database, running, dir, users } = self;
+        let Self { keys, shutdown, database, replicas, dir, users } = self;
         drop(users);
         shutdown.begin();
-        tokio::time::timeout(BOUND, running.join()).await.unwrap().unwrap();
+        for running in replicas {
+            tokio::time::timeout(BOUND, running.join()).await.unwrap().unwrap();
+        }
         let options = options(database.options(), &keys);
         Self::start(options, keys, database, dir).await
     }
@@ -96,10 +96,23 @@ impl Shop {
         self.users.clone()
     }
 
+    /// Another replica on the same database; a SQLite file has one process, which then is its own neighbour.
+    pub(crate) async fn neighbour(&mut self) -> UserServiceClient<Pool> {
+        if self.database.file().is_some() {
+            return self.client();
+        }
+        let running = shop_user::start(options(self.database.options(), &self.keys), &self.shutdown).await.unwrap();
+        let client = client(&running);
+        self.replicas.push(running);
+        client
+    }
+
     /// Leaves as a process does.
     pub(crate) async fn close(self) {
         self.shutdown.begin();
-        tokio::time::timeout(BOUND, self.running.join()).await.unwrap().unwrap();
+        for running in self.replicas {
+            tokio::time::timeout(BOUND, running.join()).await.unwrap().unwrap();
+        }
     }
 
     /// Changes the database behind the server's back: lets time pass, or is another replica.
@@ -226,6 +239,12 @@ impl Shop {
     }
 }
 
+fn client(running: &Running) -> UserServiceClient<Pool> {
+    let target = Target { shop_uid: "local".to_owned(), service: shop_user::NAME };
+    let pool = Pool::new(target, StaticResolver::new([running.addresses().serve]), PoolOptions::default());
+    UserServiceClient::new(pool)
+}
+
 fn options(database: DatabaseOptions, keys: &keys::KeyPaths) -> Options {
     Options {
         server: ServerOptions::embedded("127.0.0.1:0".parse().unwrap()),
@@ -245,6 +264,11 @@ fn signed_in(tokens: Option<proto::Tokens>) -> SignedIn {
         refresh: tokens.refresh_token,
         access: tokens.access_token,
     }
+}
+
+/// What a login or a refresh through a client of one's own answered.
+pub(crate) fn tokens(result: Result<Response<proto::RefreshResponse>, Status>) -> Result<SignedIn, Refusal> {
+    Ok(signed_in(answer(result)?.tokens))
 }
 
 pub(crate) fn session_of(user: &SignedIn) -> Uuid {

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use shop_proto::{status::Reason, user as proto};
+use shop_types::Uuid;
 
 use crate::harness::{HOME, PASSWORD, Shop, WRONG, answer, as_caller, reason, session_of};
 
@@ -111,12 +112,14 @@ async fn a_user_has_a_hundred_sessions_and_the_oldest_makes_room() {
     let oldest = shop.customer("ada@example.com").await;
     let second = shop.login("ada@example.com").await;
     // Ninety-eight more, as many logins would have made them: ids that are later than the first two.
-    shop.sql(
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 98) \
-         INSERT INTO sessions (id, user_id, secret, present_hash, rotated_at, expires_at) \
-         SELECT CAST(x'ffffffff' || randomblob(12) AS BLOB), s.user_id, randomblob(32), randomblob(32), s.rotated_at, s.expires_at \
-         FROM n, (SELECT * FROM sessions LIMIT 1) s",
-    )
+    let id = |n: u128| shop.database.id(Uuid::from_u128((u128::MAX << 64) + n));
+    let ids: Vec<_> = (0..98).map(|n| format!("SELECT {} AS id", id(n))).collect();
+    shop.sql(&format!(
+        "INSERT INTO sessions (id, user_id, secret, present_hash, rotated_at, expires_at) \
+         SELECT n.id, s.user_id, s.secret, s.present_hash, s.rotated_at, s.expires_at \
+         FROM ({}) n, (SELECT * FROM sessions LIMIT 1) s",
+        ids.join(" UNION ALL ")
+    ))
     .await;
     assert!(shop.lets_in(&oldest).await);
     // These have the id of the present, later than the first two and earlier than the rest.

@@ -16,5 +16,6 @@ mod feed;
 mod harness;
 mod login;
 mod refresh;
+mod replicas;
 mod throttle;
 mod tokens;

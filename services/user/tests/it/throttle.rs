@@ -7,6 +7,7 @@ use shop_proto::{
     status::{Reason, Refusal},
     user as proto,
 };
+use shop_types::Instant;
 
 use crate::harness::{HOME, PASSWORD, Shop, SignedIn, WRONG, answer, as_caller, reason};
 
@@ -105,10 +106,10 @@ async fn beyond_the_limits_a_known_address_has_one_guess_a_second() {
     shop.customer(EMAIL).await;
     let _limit = fail(&shop, (0..10).map(|_| (HOME.to_owned(), EMAIL.to_owned()))).await;
     // As if the turn were never over while the test runs.
-    let in_an_hour = "UPDATE login_addresses SET looked_at = CAST(unixepoch() + 3600 AS INTEGER) * 1000000";
+    let in_an_hour = Instant::now().plus(Duration::from_hours(1)).as_micros();
     let looked_at = throttled(shop.login_from(HOME, EMAIL, WRONG).await);
     assert!(looked_at > Duration::from_mins(14), "{looked_at:?}");
-    shop.sql(in_an_hour).await;
+    shop.sql(&format!("UPDATE login_addresses SET looked_at = {in_an_hour}")).await;
     let at_once = (0..20).map(|n| shop.login_from(HOME, EMAIL, if n == 7 { PASSWORD } else { WRONG }));
     for attempt in futures::future::join_all(at_once).await {
         assert_eq!(throttled(attempt), Duration::from_secs(1), "not looked at");
