@@ -70,7 +70,7 @@ async fn cancel(
     note: Option<String>,
     holder: Holder,
 ) -> Result<Cancelled, Error> {
-    let order = orders::find(transaction, id, viewer.owner()).await?.ok_or(Error::UnknownOrder)?;
+    let order = orders::find_and_lock(transaction, id, viewer.owner()).await?.ok_or(Error::UnknownOrder)?;
     let from = order.status;
     from.after(Event::Cancel)?;
     let reason = viewer.cancel_reason(order.user_id);

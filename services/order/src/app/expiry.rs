@@ -49,7 +49,9 @@ impl Orders {
         let holder = self.parts.holder;
         self.commit(Commit::Expire, move |transaction| {
             Box::pin(async move {
-                let order = orders::find(transaction, id, None).await?.ok_or(Error::Missing("order"))?;
+                let order = orders::find_and_lock_unless_locked(transaction, id).await?;
+                // Somebody pays for it or cancels it; if not, the next look finds it.
+                let Some(order) = order else { return Ok(None) };
                 let from = order.status;
                 let now = clock::read(transaction).await?;
                 let revision = Revision {

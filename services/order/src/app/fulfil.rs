@@ -54,7 +54,7 @@ impl Orders {
 }
 
 async fn fulfil(transaction: &DatabaseTransaction, viewer: Viewer, id: Uuid, event: Event) -> Result<Moved, Error> {
-    let order = orders::find(transaction, id, viewer.owner()).await?.ok_or(Error::UnknownOrder)?;
+    let order = orders::find_and_lock(transaction, id, viewer.owner()).await?.ok_or(Error::UnknownOrder)?;
     order.status.after(event)?;
     let saga = sagas::find(transaction, id).await?.ok_or(Error::Missing("saga"))?;
     if saga.step == Some(Step::Commit) {

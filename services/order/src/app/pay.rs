@@ -63,7 +63,7 @@ impl Orders {
                 .commit(Commit::Pay, move |transaction| {
                     let reference = reference.clone();
                     Box::pin(async move {
-                        let order = orders::find(transaction, id, None).await?.ok_or(Error::UnknownOrder)?;
+                        let order = orders::find_and_lock(transaction, id, None).await?.ok_or(Error::UnknownOrder)?;
                         check_currency(&order, amount)?;
                         pay(transaction, order, &reference, amount, viewer.actor(), holder).await
                     })
@@ -247,7 +247,7 @@ async fn take_notice(
         return Ok(Noticed::Known);
     }
     let (provider, amount) = (Actor::PaymentProvider, notice.amount);
-    let applied = match orders::find(transaction, notice.order_id, None).await? {
+    let applied = match orders::find_and_lock(transaction, notice.order_id, None).await? {
         None => Err(Error::UnknownOrder),
         Some(_) if amount.amount() > MAX_AMOUNT => Err(Error::DueTooLarge),
         Some(order) => match pay(transaction, order.clone(), &notice.reference, amount, provider, holder).await {

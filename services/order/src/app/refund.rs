@@ -73,7 +73,7 @@ async fn refund(
     holder: Holder,
 ) -> Result<Refunded, Error> {
     let RefundRequest { order_id, reference, amount, restock } = request;
-    let order = orders::find(transaction, order_id, None).await?.ok_or(Error::UnknownOrder)?;
+    let order = orders::find_and_lock(transaction, order_id, None).await?.ok_or(Error::UnknownOrder)?;
     if let Some(refund) = money::refund(transaction, &reference).await? {
         if refund.order_id != order_id || refund.amount != amount {
             return Err(Error::ReferenceReused);
