@@ -118,7 +118,7 @@ impl Orders {
         self.wake.relay.notify_one();
         if let Some(lease) = paid.begun {
             self.metrics.moved(&paid.order);
-            self.spawn_saga(lease);
+            self.spawn_saga(lease, Some(saga::Known::from(&paid.order)));
         }
     }
 }
@@ -199,7 +199,7 @@ async fn apply(
         Err(error) => return Err(error.into()),
     };
     let step = beginning_of(from, Event::Pay).ok_or(Error::Missing("step of a payment"))?;
-    let begun = sagas::begin(transaction, id, step, holder, now).await?.ok_or(Error::Raced)?;
+    let begun = sagas::begin(transaction, id, step, holder).await?.ok_or(Error::Raced)?;
     Ok(Some((paid, begun)))
 }
 

@@ -35,7 +35,9 @@ impl Orders {
                 })
                 .await?;
             let full = claimed.len() == free;
-            claimed.into_iter().for_each(|lease| self.spawn_saga(lease));
+            for lease in claimed {
+                self.spawn_saga(lease, None);
+            }
             if full {
                 return Ok(Duration::ZERO);
             }

@@ -4,7 +4,7 @@ use sea_orm::DatabaseTransaction;
 use shop_storage::clock;
 use shop_types::{Instant, Money, Uuid, new_id};
 
-use super::{Error, Orders};
+use super::{Error, Orders, saga};
 use crate::{
     domain::{Change, Event, Order, Reference, RefundRefused, RefundVerdict, Viewer, beginning_of, judge_refund},
     failpoint::Commit,
@@ -58,7 +58,7 @@ impl Orders {
                 orders.wake.relay.notify_one();
             }
             if let Some(lease) = refunded.begun {
-                orders.spawn_saga(lease);
+                orders.spawn_saga(lease, Some(saga::Known::from(&refunded.order)));
             }
             Ok(refunded)
         })
@@ -117,7 +117,7 @@ async fn give_back_total(
         return Ok((order, None));
     }
     let step = beginning_of(from, Event::Refund).ok_or(Error::Missing("step of a refund"))?;
-    let begun = sagas::begin(transaction, order.id, step, holder, now).await?.ok_or(Error::Raced)?;
+    let begun = sagas::begin(transaction, order.id, step, holder).await?.ok_or(Error::Raced)?;
     Ok((order, Some(begun)))
 }
 

@@ -2,7 +2,7 @@
 
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
-    sea_query::{ExprTrait as _, LockBehavior, LockType},
+    sea_query::{ExprTrait as _, LockBehavior, LockType, OnConflict},
 };
 use shop_storage::{StorageError, clock};
 use shop_types::{Instant, Uuid};
@@ -67,6 +67,13 @@ pub(crate) async fn status(connection: &impl ConnectionTrait, id: Uuid) -> Resul
     name.map(|name| rows::status(&name)).transpose()
 }
 
+/// Takes the row of an order that is to be decided upon, like [`find_and_lock`], and says where it stands.
+pub(crate) async fn lock(transaction: &impl ConnectionTrait, id: Uuid) -> Result<Option<(Status, i64)>, StorageError> {
+    let columns = theirs(id, None).select_only().column(order::Column::Status).column(order::Column::Version);
+    let row: Option<(String, i64)> = columns.lock_exclusive().into_tuple().one(transaction).await?;
+    row.map(|(name, version)| Ok((rows::status(&name)?, version))).transpose()
+}
+
 /// How far an order has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Standing {
@@ -104,14 +111,26 @@ pub(crate) async fn versions(
     Ok(versions)
 }
 
-/// Replaces an order's items, after product has spoken.
-pub(crate) async fn replace_items(
+/// Writes what product said to an order's items.
+pub(crate) async fn answer_items(
     connection: &impl ConnectionTrait,
     id: Uuid,
     items: &[Item],
 ) -> Result<(), StorageError> {
-    item::Entity::delete_many().filter(item::Column::OrderId.eq(id)).exec(connection).await?;
-    insert_items(connection, id, items).await
+    let rows = items.iter().enumerate().map(|(position, item)| rows::item_row(id, position, item));
+    let or_replace = OnConflict::columns([item::Column::OrderId, item::Column::Position])
+        .update_columns([
+            item::Column::Sku,
+            item::Column::Name,
+            item::Column::UnitAmount,
+            item::Column::LineAmount,
+            item::Column::Currency,
+            item::Column::Refusal,
+            item::Column::AvailableThen,
+        ])
+        .to_owned();
+    item::Entity::insert_many(rows).on_conflict(or_replace).exec_without_returning(connection).await?;
+    Ok(())
 }
 
 pub(super) async fn insert_items(

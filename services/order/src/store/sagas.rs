@@ -98,12 +98,11 @@ pub(crate) async fn begin(
     order_id: Uuid,
     step: Step,
     holder: Holder,
-    now: Instant,
 ) -> Result<Option<Lease>, StorageError> {
     let begun = saga::Entity::update_many()
         .col_expr(saga::Column::Step, Expr::val(step.as_str()))
-        .col_expr(saga::Column::Since, Expr::val(now.as_micros()))
-        .col_expr(saga::Column::DueAt, Expr::val(now.plus(holder.lease).as_micros()))
+        .col_expr(saga::Column::Since, clock::now())
+        .col_expr(saga::Column::DueAt, end_of(holder))
         .col_expr(saga::Column::Attempts, Expr::val(0))
         .col_expr(saga::Column::LeaseOwner, Expr::val(holder.owner))
         .col_expr(saga::Column::LeaseEpoch, Expr::col(saga::Column::LeaseEpoch).add(1))
@@ -140,9 +139,8 @@ pub(crate) async fn claim(
         claimed.push(Lease { order_id, step: step(&name)?, epoch: epoch + 1, attempts });
     }
     if !claimed.is_empty() {
-        let lease = i64::try_from(holder.lease.as_micros()).unwrap_or(i64::MAX);
         saga::Entity::update_many()
-            .col_expr(saga::Column::DueAt, clock::now_plus_micros(lease))
+            .col_expr(saga::Column::DueAt, end_of(holder))
             .col_expr(saga::Column::LeaseOwner, Expr::val(holder.owner))
             .col_expr(saga::Column::LeaseEpoch, Expr::col(saga::Column::LeaseEpoch).add(1))
             .filter(saga::Column::OrderId.is_in(claimed.iter().map(|lease| lease.order_id)))
@@ -169,19 +167,23 @@ pub(crate) async fn advance(
     lease: Lease,
     next: Option<Step>,
     holder: Holder,
-    now: Instant,
 ) -> Result<Option<Option<Lease>>, StorageError> {
-    let when = |at: Instant| Expr::val(next.map(|_| at.as_micros()));
+    let when = |at: SimpleExpr| if next.is_some() { at } else { Expr::val(None::<i64>) };
     let written = saga::Entity::update_many()
         .col_expr(saga::Column::Step, Expr::val(next.map(Step::as_str)))
-        .col_expr(saga::Column::Since, when(now))
-        .col_expr(saga::Column::DueAt, when(now.plus(holder.lease)))
+        .col_expr(saga::Column::Since, when(clock::now()))
+        .col_expr(saga::Column::DueAt, when(end_of(holder)))
         .col_expr(saga::Column::Attempts, Expr::val(0))
         .col_expr(saga::Column::LeaseOwner, Expr::val(next.map(|_| holder.owner)))
         .filter(held(lease))
         .exec(connection)
         .await?;
     Ok((written.rows_affected == 1).then(|| next.map(|step| Lease { step, attempts: 0, ..lease })))
+}
+
+/// When a lease that is taken now is over.
+fn end_of(holder: Holder) -> SimpleExpr {
+    clock::now_plus_micros(i64::try_from(holder.lease.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// A saga whose step is the lease's.

@@ -205,17 +205,16 @@ async fn whoever_lost_a_lease_changes_nothing() {
     assert!(!sagas::any_due(fixture.database.reader()).await.unwrap());
 
     let before = sagas::find(fixture.database.reader(), id).await.unwrap();
-    let now = Instant::from_micros(1);
-    assert_eq!(write!(fixture, |t| sagas::advance(t, first, None, holder(LEASE), now)).unwrap(), None);
+    assert_eq!(write!(fixture, |t| sagas::advance(t, first, None, holder(LEASE))).unwrap(), None);
     assert!(!write!(fixture, |t| sagas::postpone(t, first, LEASE)).unwrap());
     assert_eq!(sagas::find(fixture.database.reader(), id).await.unwrap(), before);
 
-    let next = write!(fixture, |t| sagas::advance(t, second, Some(Step::Reserve), holder(LEASE), now)).unwrap();
+    let next = write!(fixture, |t| sagas::advance(t, second, Some(Step::Reserve), holder(LEASE))).unwrap();
     let next = next.unwrap().unwrap();
     assert_eq!((next.step, next.epoch), (Step::Reserve, second.epoch));
-    assert_eq!(write!(fixture, |t| sagas::advance(t, second, None, holder(LEASE), now)).unwrap(), None, "it is done");
+    assert_eq!(write!(fixture, |t| sagas::advance(t, second, None, holder(LEASE))).unwrap(), None, "it is done");
     assert!(!write!(fixture, |t| sagas::postpone(t, second, LEASE)).unwrap(), "it is done");
-    assert_eq!(write!(fixture, |t| sagas::advance(t, next, None, holder(LEASE), now)).unwrap(), Some(None));
+    assert_eq!(write!(fixture, |t| sagas::advance(t, next, None, holder(LEASE))).unwrap(), Some(None));
     assert_eq!(sagas::find(fixture.database.reader(), id).await.unwrap().unwrap().step, None);
 }
 
@@ -223,10 +222,10 @@ async fn whoever_lost_a_lease_changes_nothing() {
 async fn a_step_begins_only_at_rest() {
     let fixture = Fixture::new().await;
     let (order, lease) = fixture.order().await;
-    let now = order.created_at;
-    assert_eq!(write!(fixture, |t| sagas::begin(t, id, Step::Commit, holder(LEASE), now)).unwrap(), None);
-    write!(fixture, |t| sagas::advance(t, lease, None, holder(LEASE), now)).unwrap().unwrap();
-    let begun = write!(fixture, |t| sagas::begin(t, id, Step::Commit, holder(LEASE), now)).unwrap().unwrap();
+    let id = order.id;
+    assert_eq!(write!(fixture, |t| sagas::begin(t, id, Step::Commit, holder(LEASE))).unwrap(), None);
+    write!(fixture, |t| sagas::advance(t, lease, None, holder(LEASE))).unwrap().unwrap();
+    let begun = write!(fixture, |t| sagas::begin(t, id, Step::Commit, holder(LEASE))).unwrap().unwrap();
     assert_eq!((begun.step, begun.epoch), (Step::Commit, lease.epoch + 1));
 }
 
@@ -254,12 +253,11 @@ async fn a_failed_step_is_due_after_its_pause_and_a_cancel_ends_it() {
 async fn a_step_that_fails_after_a_cancel_has_no_pause() {
     for (step, pauses) in [(Step::ValidateUser, false), (Step::Reserve, false), (Step::Release, true)] {
         let fixture = Fixture::new().await;
-        let (order, lease) = fixture.order().await;
-        let now = order.created_at;
+        let (_, lease) = fixture.order().await;
         let lease = if step == lease.step {
             lease
         } else {
-            let next = write!(fixture, |t| sagas::advance(t, lease, Some(step), holder(LEASE), now)).unwrap();
+            let next = write!(fixture, |t| sagas::advance(t, lease, Some(step), holder(LEASE))).unwrap();
             next.unwrap().unwrap()
         };
         fixture.sql("UPDATE sagas SET cancel_by = x'00', cancel_reason = 'cancelled_by_customer'").await;
@@ -367,12 +365,17 @@ async fn a_key_is_used_once_until_it_is_forgotten() {
     assert_eq!(keys::find(reader, user_id, &key).await.unwrap(), None);
     let forgotten = keys::forgotten(reader, 10).await.unwrap();
     assert_eq!(forgotten, [(user_id, "key-1".to_owned())]);
-    assert!(insert().await, "one that is not swept yet is not in the way");
-    let swept = forgotten.clone();
-    write!(fixture, |t| {
-        let swept = swept.clone();
-        async move { keys::drop_keys(t, &swept).await }
-    })
-    .unwrap();
+    assert!(!insert().await, "one that is not dropped yet is in the way");
+    let sweep = async || {
+        let swept = forgotten.clone();
+        write!(fixture, |t| {
+            let swept = swept.clone();
+            async move { keys::drop_keys(t, &swept).await }
+        })
+        .unwrap();
+    };
+    sweep().await;
+    assert!(insert().await);
+    sweep().await;
     assert!(keys::find(reader, user_id, &key).await.unwrap().is_some(), "it was used anew");
 }
