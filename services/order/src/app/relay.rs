@@ -65,7 +65,8 @@ impl Relay {
         Ok(Self { client, sink, key: SigningKey::new(secret.expose_secret()), source })
     }
 
-    async fn send(&self, event: &StoredEvent) -> Result<(), SendError> {
+    /// Sends an event, signed as of `now`.
+    async fn send(&self, event: &StoredEvent, now: Instant) -> Result<(), SendError> {
         let body = json!({
             "specversion": "1.0",
             "id": format!("{}.{}", event.order_id, event.version),
@@ -77,7 +78,7 @@ impl Relay {
             "data": event.data,
         })
         .to_string();
-        let signature = self.key.sign(Instant::now(), body.as_bytes());
+        let signature = self.key.sign(now, body.as_bytes());
         let request = self
             .client
             .post(self.sink.clone())
@@ -135,8 +136,10 @@ impl Orders {
     async fn deliver_events(&self, relay: &Relay, mut delivery: Delivery) {
         let result = async {
             while let Some(event) = outbox::next(self.parts.database.reader(), delivery.order_id).await? {
+                // The database's, which a consumer that refuses old signatures finds right on every replica.
+                let now = clock::read(self.parts.database.reader()).await?;
                 failpoint::before_call(Call::Event);
-                let sent = relay.send(&event).await;
+                let sent = relay.send(&event, now).await;
                 failpoint::after_call(Call::Event);
                 if let Err(error) = sent {
                     self.metrics.event("failed");

@@ -72,7 +72,7 @@ pub(crate) async fn any_due(connection: &impl ConnectionTrait) -> Result<bool, S
     let due: Option<Uuid> = delivery::Entity::find()
         .select_only()
         .column(delivery::Column::OrderId)
-        .filter(delivery::Column::DueAt.into_expr().lte(clock::now()))
+        .filter(delivery::Column::DueAt.into_expr().lte(clock::now(connection.get_database_backend())))
         .limit(1)
         .into_tuple()
         .one(connection)
@@ -100,7 +100,7 @@ pub(crate) async fn claim(
     lease: Duration,
 ) -> Result<Vec<Delivery>, StorageError> {
     let due = delivery::Entity::find()
-        .filter(delivery::Column::DueAt.into_expr().lte(clock::now()))
+        .filter(delivery::Column::DueAt.into_expr().lte(clock::now(connection.get_database_backend())))
         .order_by_asc(delivery::Column::DueAt)
         .limit(limit)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
@@ -108,7 +108,7 @@ pub(crate) async fn claim(
         .await?;
     if !due.is_empty() {
         delivery::Entity::update_many()
-            .col_expr(delivery::Column::DueAt, clock::now_plus_micros(micros(lease)))
+            .col_expr(delivery::Column::DueAt, clock::now_plus_micros(connection.get_database_backend(), micros(lease)))
             .col_expr(delivery::Column::LeaseEpoch, Expr::col(delivery::Column::LeaseEpoch).add(1))
             .filter(delivery::Column::OrderId.is_in(due.iter().map(|row| row.order_id)))
             .exec(connection)
@@ -174,7 +174,7 @@ pub(crate) async fn finish(connection: &impl ConnectionTrait, delivery: Delivery
     }
     if next(connection, delivery.order_id).await?.is_some() {
         delivery::Entity::update_many()
-            .col_expr(delivery::Column::DueAt, clock::now())
+            .col_expr(delivery::Column::DueAt, clock::now(connection.get_database_backend()))
             .filter(held(delivery))
             .exec(connection)
             .await?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    ColumnTrait as _, Condition, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _,
     sea_query::{Expr, ExprTrait as _, LockBehavior, LockType, SimpleExpr, Value},
 };
@@ -101,8 +101,8 @@ pub(crate) async fn begin(
 ) -> Result<Option<Lease>, StorageError> {
     let begun = saga::Entity::update_many()
         .col_expr(saga::Column::Step, Expr::val(step.as_str()))
-        .col_expr(saga::Column::Since, clock::now())
-        .col_expr(saga::Column::DueAt, end_of(holder))
+        .col_expr(saga::Column::Since, clock::now(connection.get_database_backend()))
+        .col_expr(saga::Column::DueAt, end_of(holder, connection.get_database_backend()))
         .col_expr(saga::Column::Attempts, Expr::val(0))
         .col_expr(saga::Column::LeaseOwner, Expr::val(holder.owner))
         .col_expr(saga::Column::LeaseEpoch, Expr::col(saga::Column::LeaseEpoch).add(1))
@@ -127,7 +127,7 @@ pub(crate) async fn claim(
     let rows: Vec<(Uuid, String, i64, i32)> = saga::Entity::find()
         .select_only()
         .columns([saga::Column::OrderId, saga::Column::Step, saga::Column::LeaseEpoch, saga::Column::Attempts])
-        .filter(is_due())
+        .filter(is_due(connection.get_database_backend()))
         .order_by_asc(saga::Column::DueAt)
         .limit(limit)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
@@ -140,7 +140,7 @@ pub(crate) async fn claim(
     }
     if !claimed.is_empty() {
         saga::Entity::update_many()
-            .col_expr(saga::Column::DueAt, end_of(holder))
+            .col_expr(saga::Column::DueAt, end_of(holder, connection.get_database_backend()))
             .col_expr(saga::Column::LeaseOwner, Expr::val(holder.owner))
             .col_expr(saga::Column::LeaseEpoch, Expr::col(saga::Column::LeaseEpoch).add(1))
             .filter(saga::Column::OrderId.is_in(claimed.iter().map(|lease| lease.order_id)))
@@ -151,8 +151,8 @@ pub(crate) async fn claim(
 }
 
 /// A step that may be taken.
-fn is_due() -> Condition {
-    Condition::all().add(saga::Column::DueAt.into_expr().lte(clock::now())).add(is_known())
+fn is_due(backend: DbBackend) -> Condition {
+    Condition::all().add(saga::Column::DueAt.into_expr().lte(clock::now(backend))).add(is_known())
 }
 
 /// A step that this binary knows: in the middle of an upgrade others may be outstanding, and are left to newer replicas.
@@ -171,8 +171,8 @@ pub(crate) async fn advance(
     let when = |at: SimpleExpr| if next.is_some() { at } else { Expr::val(None::<i64>) };
     let written = saga::Entity::update_many()
         .col_expr(saga::Column::Step, Expr::val(next.map(Step::as_str)))
-        .col_expr(saga::Column::Since, when(clock::now()))
-        .col_expr(saga::Column::DueAt, when(end_of(holder)))
+        .col_expr(saga::Column::Since, when(clock::now(connection.get_database_backend())))
+        .col_expr(saga::Column::DueAt, when(end_of(holder, connection.get_database_backend())))
         .col_expr(saga::Column::Attempts, Expr::val(0))
         .col_expr(saga::Column::LeaseOwner, Expr::val(next.map(|_| holder.owner)))
         .filter(held(lease))
@@ -182,8 +182,8 @@ pub(crate) async fn advance(
 }
 
 /// When a lease that is taken now is over.
-fn end_of(holder: Holder) -> SimpleExpr {
-    clock::now_plus_micros(i64::try_from(holder.lease.as_micros()).unwrap_or(i64::MAX))
+fn end_of(holder: Holder, backend: DbBackend) -> SimpleExpr {
+    clock::now_plus_micros(backend, i64::try_from(holder.lease.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// A saga whose step is the lease's.
@@ -259,7 +259,7 @@ pub(crate) async fn any_due(connection: &impl ConnectionTrait) -> Result<bool, S
     let due: Option<Uuid> = saga::Entity::find()
         .select_only()
         .column(saga::Column::OrderId)
-        .filter(is_due())
+        .filter(is_due(connection.get_database_backend()))
         .limit(1)
         .into_tuple()
         .one(connection)
