@@ -4,9 +4,7 @@ use std::{fs::File, path::Path, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
-use sea_orm::{
-    ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, IsolationLevel, TransactionTrait as _,
-};
+use sea_orm::{DatabaseConnection, DatabaseTransaction, DbBackend, IsolationLevel, TransactionTrait as _};
 use tokio::task::JoinHandle;
 
 use crate::{

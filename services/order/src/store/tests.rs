@@ -151,6 +151,10 @@ async fn a_version_is_written_once_and_only_along_an_edge() {
 #[tokio::test]
 async fn a_new_version_leaves_alone_what_never_changes() {
     let fixture = Fixture::new().await;
+    // Which columns are written is the same on all, and SQLite alone has triggers without functions or privileges.
+    if fixture.database.backend() != DbBackend::Sqlite {
+        return;
+    }
     let (order, _) = fixture.order().await;
     write!(fixture, |transaction| transaction.execute_unprepared(
         "CREATE TRIGGER fixed BEFORE UPDATE OF id, user_id, address, created_at ON orders
@@ -163,12 +167,23 @@ async fn a_new_version_leaves_alone_what_never_changes() {
 #[tokio::test]
 async fn what_refers_to_an_order_is_found_by_an_index() {
     let fixture = Fixture::new().await;
-    let scanned = "SELECT t.name FROM sqlite_master t JOIN pragma_foreign_key_list(t.name) f ON f.\"table\" = 'orders'
-         WHERE t.type = 'table' AND NOT EXISTS (
-             SELECT 1 FROM pragma_index_list(t.name) i JOIN pragma_index_info(i.name) c
-             ON c.seqno = 0 AND c.name = f.\"from\")";
-    let statement = Statement::from_string(DbBackend::Sqlite, scanned);
-    let tables = fixture.database.reader().query_all_raw(statement).await.unwrap();
+    let backend = fixture.database.backend();
+    let scanned = match backend {
+        DbBackend::Sqlite => {
+            "SELECT t.name FROM sqlite_master t JOIN pragma_foreign_key_list(t.name) f ON f.\"table\" = 'orders'
+             WHERE t.type = 'table' AND NOT EXISTS (
+                 SELECT 1 FROM pragma_index_list(t.name) i JOIN pragma_index_info(i.name) c
+                 ON c.seqno = 0 AND c.name = f.\"from\")"
+        }
+        DbBackend::Postgres => {
+            "SELECT c.conrelid::regclass::text AS name FROM pg_constraint c
+             WHERE c.contype = 'f' AND c.confrelid = 'orders'::regclass AND NOT EXISTS (
+                 SELECT 1 FROM pg_index i WHERE i.indrelid = c.conrelid AND i.indkey[0] = c.conkey[1])"
+        }
+        // MySQL makes an index for a foreign key that has none.
+        _ => return,
+    };
+    let tables = fixture.database.reader().query_all_raw(Statement::from_string(backend, scanned)).await.unwrap();
     let tables: Vec<String> = tables.iter().map(|row| row.try_get("", "name").unwrap()).collect();
     assert_eq!(tables, [""; 0]);
 }
@@ -260,7 +275,7 @@ async fn a_step_that_fails_after_a_cancel_has_no_pause() {
             let next = write!(fixture, |t| sagas::advance(t, lease, Some(step), holder(LEASE))).unwrap();
             next.unwrap().unwrap()
         };
-        fixture.sql("UPDATE sagas SET cancel_by = x'00', cancel_reason = 'cancelled_by_customer'").await;
+        fixture.sql("UPDATE sagas SET cancel_by = order_id, cancel_reason = 'cancelled_by_customer'").await;
         assert!(write!(fixture, |t| sagas::postpone(t, lease, LEASE)).unwrap());
         assert_eq!(sagas::any_due(fixture.database.reader()).await.unwrap(), !pauses, "{step}");
     }
