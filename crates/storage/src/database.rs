@@ -4,7 +4,7 @@ use std::{fs::File, path::Path, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
-use sea_orm::{DatabaseConnection, DatabaseTransaction, DbBackend};
+use sea_orm::{DatabaseConnection, DatabaseTransaction, DbBackend, IsolationLevel, TransactionTrait as _};
 use tokio::task::JoinHandle;
 
 use crate::{
@@ -174,6 +174,16 @@ impl Database {
         }
         Ok(())
     }
+}
+
+/// Begins to read everything as it is at one moment, however long that takes; end it with a rollback. SQLite does so of
+/// itself in a transaction.
+pub async fn snapshot(connection: &DatabaseConnection) -> Result<DatabaseTransaction, StorageError> {
+    let isolation = match connection.get_database_backend() {
+        DbBackend::Sqlite => None,
+        _ => Some(IsolationLevel::RepeatableRead),
+    };
+    Ok(connection.begin_with_config(isolation, None).await?)
 }
 
 /// Opens the database of the service `name` for reading beside a process that may be using it.

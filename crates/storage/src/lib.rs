@@ -18,7 +18,7 @@ mod transactions;
 mod url;
 mod writer;
 
-pub use database::{Database, open_reader};
+pub use database::{Database, open_reader, snapshot};
 pub use error::{StorageError, WriteError};
 pub use insert::insert_new;
 pub use migrate::SchemaRange;

@@ -9,6 +9,8 @@ use std::{
 use shop_types::Uuid;
 use tokio::sync::Notify;
 
+use crate::domain::Order;
+
 /// Orders somebody waits for. Bounded by the requests in flight and the streams.
 #[derive(Debug, Default)]
 pub(super) struct Bulletin {
@@ -22,6 +24,8 @@ struct Waiters {
     watching: usize,
     /// The version that was last seen by a look at the database.
     version: Option<i64>,
+    /// As the saga left it, when this process ran it while somebody waited.
+    settled: Option<Arc<Order>>,
     changed: Arc<Notify>,
 }
 
@@ -51,6 +55,14 @@ impl Bulletin {
         waiters.count += 1;
         waiters.watching += usize::from(watching);
         Subscription { bulletin: Arc::clone(self), order_id, watching, changed: Arc::clone(&waiters.changed) }
+    }
+
+    /// The order changed, to this.
+    pub(super) fn announce_as(&self, order: &Arc<Order>) {
+        if let Some(waiters) = self.waited_for().get_mut(&order.id) {
+            waiters.settled = Some(Arc::clone(order));
+            waiters.changed.notify_waiters();
+        }
     }
 
     /// The order changed.
@@ -83,6 +95,11 @@ impl Bulletin {
 impl Subscription {
     pub(super) fn order_id(&self) -> Uuid {
         self.order_id
+    }
+
+    /// The order as its saga left it in this process, at some time since somebody waits for it.
+    pub(super) fn settled(&self) -> Option<Arc<Order>> {
+        self.bulletin.waited_for().get(&self.order_id).and_then(|waiters| waiters.settled.clone())
     }
 
     /// Wakes everyone who asked for `notified()` before a change.

@@ -7,7 +7,7 @@ use sea_orm::DatabaseTransaction;
 use shop_storage::clock;
 use shop_types::Uuid;
 
-use super::{Error, Orders, saga, wait::Awaited};
+use super::{Error, Orders, saga};
 use crate::{
     domain::{Change, Event, Order, Status, Step, Viewer, beginning_of},
     failpoint::Commit,
@@ -47,7 +47,7 @@ impl Orders {
                     orders.metrics.moved(order);
                     orders.wake.relay.notify_one();
                     if let Some(lease) = begun {
-                        orders.spawn_saga(*lease);
+                        orders.spawn_saga(*lease, Some(saga::Known::from(&**order)));
                     }
                 }
                 Ok(cancelled)
@@ -55,10 +55,10 @@ impl Orders {
             .await?;
         match cancelled {
             Cancelled::Done { order, .. } => Ok(*order),
-            Cancelled::Asked if self.wait(id, Awaited::Settled).await? => {
-                orders::find(self.parts.database.reader(), id, viewer.owner()).await?.ok_or(Error::UnknownOrder)
+            Cancelled::Asked => {
+                let settled = self.wait_until_settled(&self.bulletin.subscribe(id), false).await?;
+                settled.ok_or(Error::Pending { order_id: id })
             }
-            Cancelled::Asked => Err(Error::Pending { order_id: id }),
         }
     }
 }
@@ -70,7 +70,7 @@ async fn cancel(
     note: Option<String>,
     holder: Holder,
 ) -> Result<Cancelled, Error> {
-    let order = orders::find(transaction, id, viewer.owner()).await?.ok_or(Error::UnknownOrder)?;
+    let order = orders::find_and_lock(transaction, id, viewer.owner()).await?.ok_or(Error::UnknownOrder)?;
     let from = order.status;
     from.after(Event::Cancel)?;
     let reason = viewer.cancel_reason(order.user_id);
@@ -93,6 +93,6 @@ async fn cancel(
         return Ok(Cancelled::Done { order, begun: None });
     }
     let step = beginning_of(from, Event::Cancel).ok_or(Error::Missing("step of a cancel"))?;
-    let begun = sagas::begin(transaction, id, step, holder, now).await?.ok_or(Error::Raced)?;
+    let begun = sagas::begin(transaction, id, step, holder).await?.ok_or(Error::Raced)?;
     Ok(Cancelled::Done { order, begun: Some(begun) })
 }

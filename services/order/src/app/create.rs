@@ -1,7 +1,8 @@
 //! Placing an order.
 //!
 //! 1. A key that was used leads to its order, if the request is the same.
-//! 2. Order, key and first step are written in one transaction, before anything is asked of anyone.
+//! 2. Order, key and first step are written in one transaction, before anything is asked of anyone. The key is unique: of
+//!    requests that use it at once, on any replica, one makes an order and the others find it.
 //! 3. The saga runs in a task of its own; the request waits on the row.
 
 use aws_lc_rs::digest;
@@ -10,18 +11,17 @@ use shop_proto::order::CreateOrderRequest;
 use shop_storage::clock;
 use shop_types::{Uuid, new_id};
 
-use super::{Error, Orders, Rejection, upstream::UserAnswer, wait::Awaited};
+use super::{Error, MAX_RACES, Orders, Rejection, saga, upstream::UserAnswer};
 use crate::{
     domain::{
-        Change, Destination, Invalid, Item, ItemAnswer, LineRefusal, NewOrder, Order, ShippingAddress, Status, Step,
-        Viewer, Violation,
+        Change, Destination, IdempotencyKey, Invalid, Item, ItemAnswer, LineRefusal, NewOrder, Order, ShippingAddress,
+        Status, Step, Viewer, Violation,
     },
     failpoint::{self, Call, Commit},
     store::{
         keys::{self, BodyHash, UsedKey},
-        orders,
         revise::{self, Revision},
-        sagas::{self, Lease},
+        sagas,
     },
 };
 
@@ -32,13 +32,6 @@ pub(crate) fn body_hash(request: &CreateOrderRequest) -> BodyHash {
     let mut hash = BodyHash::default();
     hash.copy_from_slice(digest::digest(&digest::SHA256, &body).as_ref());
     hash
-}
-
-/// What the transaction that places an order came to.
-enum Placed {
-    New(Lease),
-    /// Another request with the same key was faster.
-    Existing(UsedKey),
 }
 
 impl Orders {
@@ -56,10 +49,23 @@ impl Orders {
             Destination::Address(address) => address.clone(),
             Destination::Book(address_id) => self.address(viewer.user_id, *address_id).await?,
         };
-        match self.place(viewer, &request, body_hash, address).await? {
-            Placed::New(lease) => self.settled(lease.order_id, &request, false).await,
-            Placed::Existing(used) => self.repeat(&used, body_hash, &request).await,
+        for _ in 0..MAX_RACES {
+            let id = new_id();
+            let subscription = self.bulletin.subscribe(id);
+            match self.place(viewer, &request, body_hash, address.clone(), id).await {
+                Ok(()) => {
+                    let order = self.wait_until_settled(&subscription, true).await?;
+                    return answer(id, order, &request, false);
+                }
+                Err(Error::KeyTaken) => {}
+                Err(error) => return Err(error),
+            }
+            if let Some(used) = keys::find(self.parts.database.reader(), viewer.user_id, &request.key).await? {
+                return self.repeat(&used, body_hash, &request).await;
+            }
+            self.forget(viewer.user_id, &request.key).await?;
         }
+        Err(Error::Raced)
     }
 
     /// The answer to a key that was used.
@@ -67,7 +73,19 @@ impl Orders {
         if used.body_hash != body_hash {
             return Err(Error::KeyReused);
         }
-        self.settled(used.order_id, request, true).await
+        let subscription = self.bulletin.subscribe(used.order_id);
+        let order = self.wait_until_settled(&subscription, false).await?;
+        answer(used.order_id, order, request, true)
+    }
+
+    /// Makes a key that is too old to be remembered free, before it is swept.
+    async fn forget(&self, user_id: Uuid, key: &IdempotencyKey) -> Result<(), Error> {
+        let old = vec![(user_id, key.as_str().to_owned())];
+        self.commit(Commit::Sweep, move |transaction| {
+            let old = old.clone();
+            Box::pin(async move { Ok(keys::drop_keys(transaction, &old).await?) })
+        })
+        .await
     }
 
     /// The snapshot of one of the user's addresses. Nothing is kept yet: a request that fails here uses no key.
@@ -91,18 +109,15 @@ impl Orders {
         request: &NewOrder,
         body_hash: BodyHash,
         address: ShippingAddress,
-    ) -> Result<Placed, Error> {
+        id: Uuid,
+    ) -> Result<(), Error> {
         let (orders, holder) = (self.clone(), self.parts.holder);
         let (key, lines) = (request.key.clone(), request.merged());
         self.detached("placing an order", async move {
-            let id = new_id();
-            let placed = orders
+            let (order, lease) = orders
                 .commit(Commit::Create, move |transaction| {
                     let (key, lines, address) = (key.clone(), lines.clone(), address.clone());
                     Box::pin(async move {
-                        if let Some(used) = keys::find(transaction, viewer.user_id, &key).await? {
-                            return Ok(Placed::Existing(used));
-                        }
                         let now = clock::read(transaction).await?;
                         let order = Order {
                             id,
@@ -128,34 +143,29 @@ impl Orders {
                         revise::insert(transaction, &order, &first).await?;
                         let used = UsedKey { order_id: id, body_hash: body_hash.to_vec() };
                         if !keys::insert(transaction, viewer.user_id, &key, &used, now).await? {
-                            // The transaction is undone, and the next attempt finds the key.
-                            return Err(Error::Raced);
+                            return Err(Error::KeyTaken);
                         }
-                        Ok(Placed::New(sagas::insert(transaction, id, Step::FIRST, holder, now).await?))
+                        let lease = sagas::insert(transaction, id, Step::FIRST, holder, now).await?;
+                        Ok((order, lease))
                     })
                 })
                 .await?;
-            if let Placed::New(lease) = &placed {
-                orders.wake.relay.notify_one();
-                orders.spawn_saga(*lease);
-            }
-            Ok(placed)
+            orders.wake.relay.notify_one();
+            orders.spawn_saga(lease, Some(saga::Known::from(&order)));
+            Ok(())
         })
         .await
     }
+}
 
-    /// Waits for an order's saga and says what it came to.
-    async fn settled(&self, order_id: Uuid, request: &NewOrder, replayed: bool) -> Result<(Order, bool), Error> {
-        if !self.wait(order_id, Awaited::Settled).await? {
-            return Err(Error::Pending { order_id });
-        }
-        let order = orders::find(self.parts.database.reader(), order_id, None).await?.ok_or(Error::Missing("order"))?;
-        if order.status == Status::Rejected {
-            let violations = violations(&order, request);
-            return Err(Error::Rejected(Box::new(Rejection { order, violations, replayed })));
-        }
-        Ok((order, replayed))
+/// What an order's saga came to, as an answer to the request that placed it; `None` is not yet.
+fn answer(order_id: Uuid, order: Option<Order>, request: &NewOrder, replayed: bool) -> Result<(Order, bool), Error> {
+    let order = order.ok_or(Error::Pending { order_id })?;
+    if order.status == Status::Rejected {
+        let violations = violations(&order, request);
+        return Err(Error::Rejected(Box::new(Rejection { order, violations, replayed })));
     }
+    Ok((order, replayed))
 }
 
 /// The refused lines of an order by their place in its request.

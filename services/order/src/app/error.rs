@@ -53,6 +53,9 @@ pub(crate) enum Error {
     UserNotAllowed,
     #[error("the idempotency key was used for another request")]
     KeyReused,
+    /// Another request with the same key was faster.
+    #[error("the idempotency key is taken")]
+    KeyTaken,
     #[error("the reference was used for another amount or order")]
     ReferenceReused,
     #[error("the refund is not what is to be given back")]
@@ -97,7 +100,7 @@ impl Error {
         match self {
             Self::Upstream(error) => error.is_transient(),
             Self::Storage(error) => error.is_transient(),
-            Self::Raced | Self::Leaving => true,
+            Self::KeyTaken | Self::Raced | Self::Leaving => true,
             _ => false,
         }
     }

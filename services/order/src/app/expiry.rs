@@ -6,7 +6,7 @@ use futures::future;
 use shop_storage::clock;
 use shop_types::Uuid;
 
-use super::{Error, Orders, worker};
+use super::{Error, Orders, saga, worker};
 use crate::{
     domain::{Actor, Change, Event, Order, Reason, beginning_of},
     failpoint::Commit,
@@ -35,7 +35,7 @@ impl Orders {
             self.bulletin.announce(order.id);
             self.metrics.moved(&order);
             self.wake.relay.notify_one();
-            self.spawn_saga(lease);
+            self.spawn_saga(lease, Some(saga::Known::from(&order)));
         })?;
         if count == BATCH {
             return Ok(Duration::ZERO);
@@ -49,7 +49,9 @@ impl Orders {
         let holder = self.parts.holder;
         self.commit(Commit::Expire, move |transaction| {
             Box::pin(async move {
-                let order = orders::find(transaction, id, None).await?.ok_or(Error::Missing("order"))?;
+                let order = orders::find_and_lock_unless_locked(transaction, id).await?;
+                // Somebody pays for it or cancels it; if not, the next look finds it.
+                let Some(order) = order else { return Ok(None) };
                 let from = order.status;
                 let now = clock::read(transaction).await?;
                 let revision = Revision {
@@ -66,7 +68,7 @@ impl Orders {
                     Err(error) => return Err(error.into()),
                 };
                 let step = beginning_of(from, Event::Expire).ok_or(Error::Missing("step of an expiry"))?;
-                let lease = sagas::begin(transaction, id, step, holder, now).await?.ok_or(Error::Raced)?;
+                let lease = sagas::begin(transaction, id, step, holder).await?.ok_or(Error::Raced)?;
                 Ok(Some((expired, lease)))
             })
         })

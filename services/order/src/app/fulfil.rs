@@ -4,7 +4,7 @@ use sea_orm::DatabaseTransaction;
 use shop_storage::clock;
 use shop_types::Uuid;
 
-use super::{Error, Orders, wait::Awaited};
+use super::{Error, Orders};
 use crate::{
     domain::{Change, Event, Order, Step, Viewer},
     failpoint::Commit,
@@ -28,7 +28,7 @@ impl Orders {
         loop {
             match self.fulfil(viewer, id, Event::Ship, Commit::Ship).await? {
                 Moved::Done(order) => return Ok(*order),
-                Moved::Uncommitted if self.wait(id, Awaited::Committed).await? => {}
+                Moved::Uncommitted if self.wait_until_committed(id).await? => {}
                 Moved::Uncommitted => return Err(Error::Pending { order_id: id }),
             }
         }
@@ -54,7 +54,7 @@ impl Orders {
 }
 
 async fn fulfil(transaction: &DatabaseTransaction, viewer: Viewer, id: Uuid, event: Event) -> Result<Moved, Error> {
-    let order = orders::find(transaction, id, viewer.owner()).await?.ok_or(Error::UnknownOrder)?;
+    let order = orders::find_and_lock(transaction, id, viewer.owner()).await?.ok_or(Error::UnknownOrder)?;
     order.status.after(event)?;
     let saga = sagas::find(transaction, id).await?.ok_or(Error::Missing("saga"))?;
     if saga.step == Some(Step::Commit) {

@@ -73,6 +73,7 @@ pub(crate) struct Orders {
     bulletin: Arc<Bulletin>,
     saga_permits: Arc<Semaphore>,
     watch_permits: Arc<Semaphore>,
+    watch_looks: Arc<Semaphore>,
     wake: Arc<Wake>,
     metrics: Metrics,
 }
@@ -92,6 +93,7 @@ impl Orders {
             bulletin: Arc::default(),
             saga_permits: Arc::new(Semaphore::new(MAX_SAGAS)),
             watch_permits: Arc::new(Semaphore::new(watch::MAX_WATCHES)),
+            watch_looks: Arc::new(Semaphore::new(watch::MAX_LOOKS)),
             wake: Arc::default(),
             metrics: Metrics::new(),
         }

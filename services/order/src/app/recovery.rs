@@ -3,13 +3,12 @@
 
 use std::time::Duration;
 
-use futures::future;
 use shop_storage::clock;
 
 use super::{Error, Orders, worker};
 use crate::{failpoint::Commit, store::sagas};
 
-/// Steps taken over at once: as many as one group of commits takes.
+/// Steps taken over at once, in one transaction.
 const BATCH: usize = 64;
 /// The pause while as many sagas run as may.
 const WHILE_FULL: Duration = Duration::from_millis(50);
@@ -27,20 +26,21 @@ impl Orders {
             return Ok(WHILE_FULL);
         }
         let reader = self.parts.database.reader();
-        let due = sagas::due(reader, u64::try_from(free).unwrap_or(u64::MAX)).await?;
-        let holder = self.parts.holder;
-        let claims = due.iter().map(|&order_id| {
-            self.commit(Commit::Claim, move |transaction| {
-                Box::pin(async move { Ok(sagas::claim(transaction, order_id, holder).await?) })
-            })
-        });
-        worker::pass_on(future::join_all(claims).await, |lease| {
-            if let Some(lease) = lease {
-                self.spawn_saga(lease);
+        // A look costs the others nothing; most find nothing.
+        if sagas::any_due(reader).await? {
+            let holder = self.parts.holder;
+            let claimed = self
+                .commit(Commit::Claim, move |transaction| {
+                    Box::pin(async move { Ok(sagas::claim(transaction, free as u64, holder).await?) })
+                })
+                .await?;
+            let full = claimed.len() == free;
+            for lease in claimed {
+                self.spawn_saga(lease, None);
             }
-        })?;
-        if due.len() == free {
-            return Ok(Duration::ZERO);
+            if full {
+                return Ok(Duration::ZERO);
+            }
         }
         let now = clock::read(reader).await?;
         Ok(worker::pause_until(sagas::next_due(reader).await?, now))

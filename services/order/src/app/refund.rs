@@ -4,7 +4,7 @@ use sea_orm::DatabaseTransaction;
 use shop_storage::clock;
 use shop_types::{Instant, Money, Uuid, new_id};
 
-use super::{Error, Orders};
+use super::{Error, Orders, saga};
 use crate::{
     domain::{Change, Event, Order, Reference, RefundRefused, RefundVerdict, Viewer, beginning_of, judge_refund},
     failpoint::Commit,
@@ -58,7 +58,7 @@ impl Orders {
                 orders.wake.relay.notify_one();
             }
             if let Some(lease) = refunded.begun {
-                orders.spawn_saga(lease);
+                orders.spawn_saga(lease, Some(saga::Known::from(&refunded.order)));
             }
             Ok(refunded)
         })
@@ -73,7 +73,7 @@ async fn refund(
     holder: Holder,
 ) -> Result<Refunded, Error> {
     let RefundRequest { order_id, reference, amount, restock } = request;
-    let order = orders::find(transaction, order_id, None).await?.ok_or(Error::UnknownOrder)?;
+    let order = orders::find_and_lock(transaction, order_id, None).await?.ok_or(Error::UnknownOrder)?;
     if let Some(refund) = money::refund(transaction, &reference).await? {
         if refund.order_id != order_id || refund.amount != amount {
             return Err(Error::ReferenceReused);
@@ -117,7 +117,7 @@ async fn give_back_total(
         return Ok((order, None));
     }
     let step = beginning_of(from, Event::Refund).ok_or(Error::Missing("step of a refund"))?;
-    let begun = sagas::begin(transaction, order.id, step, holder, now).await?.ok_or(Error::Raced)?;
+    let begun = sagas::begin(transaction, order.id, step, holder).await?.ok_or(Error::Raced)?;
     Ok((order, Some(begun)))
 }
 

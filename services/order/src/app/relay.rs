@@ -8,7 +8,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures::future;
 use reqwest::{StatusCode, Url, header::CONTENT_TYPE, redirect};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
@@ -66,7 +65,8 @@ impl Relay {
         Ok(Self { client, sink, key: SigningKey::new(secret.expose_secret()), source })
     }
 
-    async fn send(&self, event: &StoredEvent) -> Result<(), SendError> {
+    /// Sends an event, signed as of `now`.
+    async fn send(&self, event: &StoredEvent, now: Instant) -> Result<(), SendError> {
         let body = json!({
             "specversion": "1.0",
             "id": format!("{}.{}", event.order_id, event.version),
@@ -78,7 +78,7 @@ impl Relay {
             "data": event.data,
         })
         .to_string();
-        let signature = self.key.sign(Instant::now(), body.as_bytes());
+        let signature = self.key.sign(now, body.as_bytes());
         let request = self
             .client
             .post(self.sink.clone())
@@ -105,40 +105,41 @@ impl Orders {
             return Ok(WHILE_FULL);
         }
         let reader = self.parts.database.reader();
-        let due = outbox::due(reader, free as u64).await?;
-        let claims = future::join_all(due.iter().map(|&order_id| self.claim_delivery(order_id))).await;
-        worker::pass_on(claims, |delivery| {
-            let Some(delivery) = delivery else { return };
+        let lease = self.parts.holder.lease;
+        let mut claimed = Vec::new();
+        if outbox::any_due(reader).await? {
+            claimed = self
+                .commit(Commit::RelayClaim, move |transaction| {
+                    Box::pin(async move { Ok(outbox::claim(transaction, free as u64, lease).await?) })
+                })
+                .await?;
+        }
+        let full = claimed.len() == free;
+        for delivery in claimed {
             // Only this worker takes permits, and asked for no more than were free.
-            let Ok(permit) = Arc::clone(permits).try_acquire_owned() else { return };
+            let Ok(permit) = Arc::clone(permits).try_acquire_owned() else { break };
             let (orders, relay) = (self.clone(), relay.clone());
             self.parts.shutdown.spawn("delivery of events", async move {
                 orders.deliver_events(&relay, delivery).await;
                 drop(permit);
                 orders.wake.relay.notify_one();
             });
-        })?;
-        if due.len() == free {
+        }
+        if full {
             return Ok(WHILE_FULL);
         }
         let now = clock::read(reader).await?;
         Ok(worker::pause_until(outbox::next_due(reader).await?, now))
     }
 
-    async fn claim_delivery(&self, order_id: Uuid) -> Result<Option<Delivery>, Error> {
-        let lease = self.parts.holder.lease;
-        self.commit(Commit::RelayClaim, move |transaction| {
-            Box::pin(async move { Ok(outbox::claim(transaction, order_id, lease).await?) })
-        })
-        .await
-    }
-
     /// Sends an order's events until there is none, or one fails.
     async fn deliver_events(&self, relay: &Relay, mut delivery: Delivery) {
         let result = async {
             while let Some(event) = outbox::next(self.parts.database.reader(), delivery.order_id).await? {
+                // The database's, which a consumer that refuses old signatures finds right on every replica.
+                let now = clock::read(self.parts.database.reader()).await?;
                 failpoint::before_call(Call::Event);
-                let sent = relay.send(&event).await;
+                let sent = relay.send(&event, now).await;
                 failpoint::after_call(Call::Event);
                 if let Err(error) = sent {
                     self.metrics.event("failed");

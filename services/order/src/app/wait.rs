@@ -1,14 +1,17 @@
 //! Waiting, within a request's deadline, until an order's saga has come far enough.
 
-use std::time::Duration;
+use std::{mem, pin::Pin, time::Duration};
 
 use shop_server::deadline;
 use shop_types::Uuid;
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::futures::Notified,
+    time::{Instant, sleep_until},
+};
 
-use super::{Error, Orders};
+use super::{Error, Orders, bulletin::Subscription};
 use crate::{
-    domain::{Status, Step},
+    domain::{Order, Status, Step},
     store::{orders, sagas},
 };
 
@@ -21,48 +24,70 @@ const DEFAULT_BOUND: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_secs(2);
 const POLL_SPREAD_MS: u64 = 500;
 
-/// What is waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Awaited {
-    /// The order is no longer pending.
-    Settled,
-    /// No Commit is outstanding.
-    Committed,
-}
-
 impl Orders {
-    /// Waits; false when the request's time is over first.
-    pub(super) async fn wait(&self, order_id: Uuid, awaited: Awaited) -> Result<bool, Error> {
-        let bound = deadline::current().map_or(DEFAULT_BOUND, deadline::Deadline::remaining).saturating_sub(MARGIN);
-        let end = Instant::now() + bound;
-        let subscription = self.bulletin.subscribe(order_id);
+    /// Waits until an order is no longer pending; `None` when the request's time is over first. Who placed it `just_now`,
+    /// with a subscription from before, takes this process's word for it.
+    pub(super) async fn wait_until_settled(
+        &self,
+        subscription: &Subscription,
+        just_now: bool,
+    ) -> Result<Option<Order>, Error> {
+        let (reader, id, end) = (self.parts.database.reader(), subscription.order_id(), end());
+        // What was just written is pending.
+        let mut is_new = just_now;
         loop {
             let mut changed = std::pin::pin!(subscription.changed().notified());
             // Before the look, so that a change right after it is not missed.
             changed.as_mut().enable();
-            if self.has_come(order_id, awaited).await? {
-                return Ok(true);
+            if just_now && let Some(order) = subscription.settled() {
+                return Ok(Some(Order::clone(&order)));
             }
-            let now = Instant::now();
-            if now >= end {
-                return Ok(false);
+            if !mem::take(&mut is_new) {
+                let status = orders::status(reader, id).await?.ok_or(Error::UnknownOrder)?;
+                if status != Status::Pending {
+                    return Ok(orders::find(reader, id, None).await?);
+                }
             }
-            tokio::select! {
-                () = changed => {}
-                () = sleep_until(end.min(now + POLL + spread(Uuid::new_v4()))) => {}
+            if !changes_before(end, changed).await {
+                return Ok(None);
             }
         }
     }
 
-    async fn has_come(&self, order_id: Uuid, awaited: Awaited) -> Result<bool, Error> {
-        let reader = self.parts.database.reader();
-        Ok(match awaited {
-            Awaited::Settled => orders::status(reader, order_id).await?.ok_or(Error::UnknownOrder)? != Status::Pending,
-            Awaited::Committed => {
-                sagas::find(reader, order_id).await?.is_none_or(|saga| saga.step != Some(Step::Commit))
+    /// Waits until no Commit of an order is outstanding; false when the request's time is over first.
+    pub(super) async fn wait_until_committed(&self, order_id: Uuid) -> Result<bool, Error> {
+        let (subscription, end) = (self.bulletin.subscribe(order_id), end());
+        loop {
+            let mut changed = std::pin::pin!(subscription.changed().notified());
+            changed.as_mut().enable();
+            let saga = sagas::find(self.parts.database.reader(), order_id).await?;
+            if saga.is_none_or(|saga| saga.step != Some(Step::Commit)) {
+                return Ok(true);
             }
-        })
+            if !changes_before(end, changed).await {
+                return Ok(false);
+            }
+        }
     }
+}
+
+/// When a wait is over, whatever comes.
+fn end() -> Instant {
+    let bound = deadline::current().map_or(DEFAULT_BOUND, deadline::Deadline::remaining).saturating_sub(MARGIN);
+    Instant::now() + bound
+}
+
+/// Waits until it is worth looking again; false when the time is over.
+async fn changes_before(end: Instant, changed: Pin<&mut Notified<'_>>) -> bool {
+    let now = Instant::now();
+    if now >= end {
+        return false;
+    }
+    tokio::select! {
+        () = changed => {}
+        () = sleep_until(end.min(now + POLL + spread(Uuid::new_v4()))) => {}
+    }
+    true
 }
 
 /// So that those who began to wait together don't look together.

@@ -19,6 +19,9 @@ use crate::{
 
 /// Orders watched at once, each by a stream of its own. A stream at rest costs a few KiB and a message every few seconds.
 pub(super) const MAX_WATCHES: usize = 1_024;
+/// Streams that read at once: a change of an order that hundreds watch wakes them all, and must leave connections to the
+/// requests.
+pub(super) const MAX_LOOKS: usize = 2;
 /// How often it is looked for what other replicas changed.
 const POLL: Duration = Duration::from_millis(500);
 /// How often a stream says that it lives when there is nothing else to say. The contract gives it ten seconds.
@@ -79,9 +82,11 @@ impl Orders {
         loop {
             let mut changed = std::pin::pin!(subscription.changed().notified());
             changed.as_mut().enable();
+            let place = self.watch_looks.acquire().await.map_err(|_| Error::Leaving)?;
             // Before the history, which then has all up to this version, and maybe later ones.
             let standing = orders::standing(database, id, None).await?.ok_or(Error::UnknownOrder)?;
             let entries = listing::history(database, id, seen, PAGE).await?;
+            drop(place);
             let changed_since = entries.last().is_some_and(|newest| newest.version > standing.version);
             let look_again = changed_since || u64::try_from(entries.len()).is_ok_and(|found| found >= PAGE);
             for entry in entries {

@@ -60,7 +60,7 @@ fn refusal(error: &Error) -> Refusal {
         Error::Pending { order_id } => pending(*order_id),
         Error::Overloaded => Refusal::new(Reason::Overloaded, "Too many orders are watched; try again shortly.")
             .with_retry_after(RETRY_AFTER),
-        Error::Upstream(_) | Error::Raced | Error::Leaving => unavailable(),
+        Error::Upstream(_) | Error::KeyTaken | Error::Raced | Error::Leaving => unavailable(),
         Error::Storage(error) if error.is_transient() => unavailable(),
         Error::Unplanned { .. } | Error::Missing(_) | Error::Storage(_) => {
             Refusal::new(Reason::Internal, "Something went wrong on our side.")

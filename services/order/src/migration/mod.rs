@@ -41,7 +41,7 @@ impl MigratorTrait for Migrator {
             Step { name: "m0013_refunds", change: |_| money::refunds().into() },
             Step { name: "m0014_refunds_order", change: |_| money::by_order("refunds").into() },
             Step { name: "m0015_refund_dues", change: |_| money::dues().into() },
-            Step { name: "m0016_payment_notices", change: |_| money::notices().into() },
+            Step { name: "m0016_payment_notices", change: |backend| money::notices(backend).into() },
             Step { name: "m0017_outbox", change: |_| events::outbox().into() },
             Step { name: "m0018_outbox_sent", change: |_| events::outbox_sent().into() },
             Step { name: "m0019_deliveries", change: |_| events::deliveries().into() },

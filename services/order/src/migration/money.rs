@@ -1,7 +1,8 @@
 //! Payments, refunds, what is owed back, and the provider's notices.
 
-use sea_orm_migration::prelude::{
-    Alias, ColumnDef, Expr, ExprTrait as _, Index, IndexCreateStatement, Table, TableCreateStatement,
+use sea_orm_migration::{
+    prelude::{Alias, ColumnDef, Expr, ExprTrait as _, Index, IndexCreateStatement, Table, TableCreateStatement},
+    sea_orm::DbBackend,
 };
 
 use super::to_order;
@@ -58,12 +59,18 @@ pub(super) fn dues() -> TableCreateStatement {
 }
 
 /// Notices as they came. No foreign key: one may name an order that never was.
-pub(super) fn notices() -> TableCreateStatement {
+pub(super) fn notices(backend: DbBackend) -> TableCreateStatement {
+    let mut body = ColumnDef::new("body");
+    match backend {
+        // A plain one holds a byte less than a notice may have.
+        DbBackend::MySql => body.custom("mediumblob"),
+        _ => body.blob(),
+    };
     Table::create()
         .table("payment_notices")
         .col(ColumnDef::new("id").string_len(200).not_null().primary_key())
         .col(ColumnDef::new("order_id").uuid().not_null())
-        .col(ColumnDef::new("body").blob().not_null())
+        .col(body.not_null())
         .col(ColumnDef::new("outcome").string_len(20).not_null())
         .col(ColumnDef::new("received_at").big_integer().not_null())
         .to_owned()

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, DatabaseConnection, EntityTrait as _, FromQueryResult, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _, TransactionTrait as _,
+    QueryOrder as _, QuerySelect as _,
 };
 use shop_storage::{StorageError, clock};
 use shop_types::{Instant, Uuid};
@@ -66,8 +66,7 @@ pub(crate) async fn page(
     after: Option<Uuid>,
     limit: u64,
 ) -> Result<(Instant, Vec<Audited>), StorageError> {
-    // One snapshot: orders change while they are read.
-    let snapshot = connection.begin().await?;
+    let snapshot = shop_storage::snapshot(connection).await?;
     let now = clock::read(&snapshot).await?;
     let mut query = order::Entity::find().order_by_asc(order::Column::Id).limit(limit);
     if let Some(after) = after {

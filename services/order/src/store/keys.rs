@@ -45,7 +45,7 @@ pub(crate) async fn find(
     Ok(row.map(|row| UsedKey { order_id: row.order_id, body_hash: row.body_hash }))
 }
 
-/// Keeps a key; false when it is in use.
+/// Keeps a key; false when it is in use, or is forgotten and was not dropped yet.
 pub(crate) async fn insert(
     connection: &impl ConnectionTrait,
     user_id: Uuid,
@@ -53,13 +53,6 @@ pub(crate) async fn insert(
     used: &UsedKey,
     now: Instant,
 ) -> Result<bool, StorageError> {
-    // One that is forgotten but not swept yet would be in the way.
-    key::Entity::delete_many()
-        .filter(key::Column::UserId.eq(user_id))
-        .filter(key::Column::IdempotencyKey.eq(key.as_str()))
-        .filter(key::Column::CreatedAt.into_expr().lte(horizon(connection.get_database_backend())))
-        .exec(connection)
-        .await?;
     let row = key::ActiveModel {
         user_id: Set(user_id),
         idempotency_key: Set(key.as_str().to_owned()),

@@ -1,8 +1,8 @@
 //! Orders one at a time.
 
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
-    sea_query::ExprTrait as _,
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
+    sea_query::{ExprTrait as _, LockBehavior, LockType, OnConflict},
 };
 use shop_storage::{StorageError, clock};
 use shop_types::{Instant, Uuid};
@@ -19,11 +19,38 @@ pub(crate) async fn find(
     id: Uuid,
     owner: Option<Uuid>,
 ) -> Result<Option<Order>, StorageError> {
-    let mut query = order::Entity::find_by_id(id);
-    if let Some(owner) = owner {
-        query = query.filter(order::Column::UserId.eq(owner));
+    found(connection, theirs(id, owner)).await
+}
+
+/// An order that is to be decided upon: nobody else decides upon it before the transaction ends, so that its items, its
+/// dues and its saga's step are as they were read. With an owner, only if it is theirs.
+pub(crate) async fn find_and_lock(
+    transaction: &impl ConnectionTrait,
+    id: Uuid,
+    owner: Option<Uuid>,
+) -> Result<Option<Order>, StorageError> {
+    found(transaction, theirs(id, owner).lock_exclusive()).await
+}
+
+/// The same, unless somebody else decides upon it at this moment.
+pub(crate) async fn find_and_lock_unless_locked(
+    transaction: &impl ConnectionTrait,
+    id: Uuid,
+) -> Result<Option<Order>, StorageError> {
+    found(transaction, theirs(id, None).lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)).await
+}
+
+fn theirs(id: Uuid, owner: Option<Uuid>) -> Select<order::Entity> {
+    let query = order::Entity::find_by_id(id);
+    match owner {
+        Some(owner) => query.filter(order::Column::UserId.eq(owner)),
+        None => query,
     }
+}
+
+async fn found(connection: &impl ConnectionTrait, query: Select<order::Entity>) -> Result<Option<Order>, StorageError> {
     let Some(row) = query.one(connection).await? else { return Ok(None) };
+    let id = row.id;
     let items = item::Entity::find()
         .filter(item::Column::OrderId.eq(id))
         .order_by_asc(item::Column::Position)
@@ -40,6 +67,13 @@ pub(crate) async fn status(connection: &impl ConnectionTrait, id: Uuid) -> Resul
     name.map(|name| rows::status(&name)).transpose()
 }
 
+/// Takes the row of an order that is to be decided upon, like [`find_and_lock`], and says where it stands.
+pub(crate) async fn lock(transaction: &impl ConnectionTrait, id: Uuid) -> Result<Option<(Status, i64)>, StorageError> {
+    let columns = theirs(id, None).select_only().column(order::Column::Status).column(order::Column::Version);
+    let row: Option<(String, i64)> = columns.lock_exclusive().into_tuple().one(transaction).await?;
+    row.map(|(name, version)| Ok((rows::status(&name)?, version))).transpose()
+}
+
 /// How far an order has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Standing {
@@ -54,11 +88,7 @@ pub(crate) async fn standing(
     id: Uuid,
     owner: Option<Uuid>,
 ) -> Result<Option<Standing>, StorageError> {
-    let mut query = order::Entity::find_by_id(id);
-    if let Some(owner) = owner {
-        query = query.filter(order::Column::UserId.eq(owner));
-    }
-    let columns = query.select_only().column(order::Column::Version).column(order::Column::Status);
+    let columns = theirs(id, owner).select_only().column(order::Column::Version).column(order::Column::Status);
     let Some((version, name)) = columns.into_tuple::<(i64, String)>().one(connection).await? else { return Ok(None) };
     let is_over = rows::status(&name)?.is_final()
         && due::Entity::find().filter(due::Column::OrderId.eq(id)).one(connection).await?.is_none();
@@ -81,14 +111,26 @@ pub(crate) async fn versions(
     Ok(versions)
 }
 
-/// Replaces an order's items, after product has spoken.
-pub(crate) async fn replace_items(
+/// Writes what product said to an order's items.
+pub(crate) async fn answer_items(
     connection: &impl ConnectionTrait,
     id: Uuid,
     items: &[Item],
 ) -> Result<(), StorageError> {
-    item::Entity::delete_many().filter(item::Column::OrderId.eq(id)).exec(connection).await?;
-    insert_items(connection, id, items).await
+    let rows = items.iter().enumerate().map(|(position, item)| rows::item_row(id, position, item));
+    let or_replace = OnConflict::columns([item::Column::OrderId, item::Column::Position])
+        .update_columns([
+            item::Column::Sku,
+            item::Column::Name,
+            item::Column::UnitAmount,
+            item::Column::LineAmount,
+            item::Column::Currency,
+            item::Column::Refusal,
+            item::Column::AvailableThen,
+        ])
+        .to_owned();
+    item::Entity::insert_many(rows).on_conflict(or_replace).exec_without_returning(connection).await?;
+    Ok(())
 }
 
 pub(super) async fn insert_items(

@@ -5,9 +5,9 @@ use std::time::Duration;
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, QueryTrait as _,
+    QuerySelect as _,
     prelude::Json,
-    sea_query::{Expr, ExprTrait as _, OnConflict},
+    sea_query::{Expr, ExprTrait as _, LockBehavior, LockType, OnConflict},
 };
 use shop_storage::{StorageError, clock};
 use shop_types::{Instant, Uuid};
@@ -67,18 +67,17 @@ async fn begin(connection: &impl ConnectionTrait, order_id: Uuid, at: Instant) -
     Ok(())
 }
 
-/// Orders whose events are due, the longest due first.
-pub(crate) async fn due(connection: &impl ConnectionTrait, limit: u64) -> Result<Vec<Uuid>, StorageError> {
-    let ids = delivery::Entity::find()
+/// Whether an order's events are due.
+pub(crate) async fn any_due(connection: &impl ConnectionTrait) -> Result<bool, StorageError> {
+    let due: Option<Uuid> = delivery::Entity::find()
         .select_only()
         .column(delivery::Column::OrderId)
         .filter(delivery::Column::DueAt.into_expr().lte(clock::now(connection.get_database_backend())))
-        .order_by_asc(delivery::Column::DueAt)
-        .limit(limit)
+        .limit(1)
         .into_tuple()
-        .all(connection)
+        .one(connection)
         .await?;
-    Ok(ids)
+    Ok(due.is_some())
 }
 
 /// When the next order's events are due.
@@ -93,24 +92,32 @@ pub(crate) async fn next_due(connection: &impl ConnectionTrait) -> Result<Option
     Ok(next.map(Instant::from_micros))
 }
 
-/// Takes the delivery of an order's events if it is due.
+/// Takes the deliveries of at most `limit` orders whose events are due, the longest due first. What another process takes
+/// or changes at this moment is left to it.
 pub(crate) async fn claim(
     connection: &impl ConnectionTrait,
-    order_id: Uuid,
+    limit: u64,
     lease: Duration,
-) -> Result<Option<Delivery>, StorageError> {
-    let claimed = delivery::Entity::update_many()
-        .col_expr(delivery::Column::DueAt, clock::now_plus_micros(connection.get_database_backend(), micros(lease)))
-        .col_expr(delivery::Column::LeaseEpoch, Expr::col(delivery::Column::LeaseEpoch).add(1))
-        .filter(delivery::Column::OrderId.eq(order_id))
+) -> Result<Vec<Delivery>, StorageError> {
+    let due = delivery::Entity::find()
         .filter(delivery::Column::DueAt.into_expr().lte(clock::now(connection.get_database_backend())))
-        .exec(connection)
+        .order_by_asc(delivery::Column::DueAt)
+        .limit(limit)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .all(connection)
         .await?;
-    if claimed.rows_affected == 0 {
-        return Ok(None);
+    if !due.is_empty() {
+        delivery::Entity::update_many()
+            .col_expr(delivery::Column::DueAt, clock::now_plus_micros(connection.get_database_backend(), micros(lease)))
+            .col_expr(delivery::Column::LeaseEpoch, Expr::col(delivery::Column::LeaseEpoch).add(1))
+            .filter(delivery::Column::OrderId.is_in(due.iter().map(|row| row.order_id)))
+            .exec(connection)
+            .await?;
     }
-    let row = delivery::Entity::find_by_id(order_id).one(connection).await?;
-    Ok(row.map(|row| Delivery { order_id, epoch: row.lease_epoch, attempts: row.attempts }))
+    let taken = due.into_iter();
+    Ok(taken
+        .map(|row| Delivery { order_id: row.order_id, epoch: row.lease_epoch + 1, attempts: row.attempts })
+        .collect())
 }
 
 /// The first unsent event of an order.
@@ -158,11 +165,21 @@ pub(crate) async fn sent(
     Ok(true)
 }
 
-/// Ends the delivery of an order. One whose events were not all sent begins anew: an event may have been written since.
+/// Ends the delivery of an order. One whose events were not all sent is due again: an event may have been written since.
 pub(crate) async fn finish(connection: &impl ConnectionTrait, delivery: Delivery) -> Result<(), StorageError> {
-    let ended = delivery::Entity::delete_many().filter(held(delivery)).exec(connection).await?;
-    if ended.rows_affected == 1 && next(connection, delivery.order_id).await?.is_some() {
-        begin(connection, delivery.order_id, clock::read(connection).await?).await?;
+    // Whoever writes an event takes this row too: what is written from here on finds it ended, and begins another.
+    let row = delivery::Entity::find().filter(held(delivery)).lock_exclusive().one(connection).await?;
+    if row.is_none() {
+        return Ok(());
+    }
+    if next(connection, delivery.order_id).await?.is_some() {
+        delivery::Entity::update_many()
+            .col_expr(delivery::Column::DueAt, clock::now(connection.get_database_backend()))
+            .filter(held(delivery))
+            .exec(connection)
+            .await?;
+    } else {
+        delivery::Entity::delete_many().filter(held(delivery)).exec(connection).await?;
     }
     Ok(())
 }
@@ -225,18 +242,29 @@ pub(crate) async fn drop_events(connection: &impl ConnectionTrait, events: &[(Uu
         any.add(outbox::Column::OrderId.eq(*order_id).and(outbox::Column::Version.eq(*version)))
     });
     outbox::Entity::delete_many().filter(these).exec(connection).await?;
-    let orders: Vec<Uuid> = events.iter().map(|(order_id, _)| *order_id).collect();
-    let unsent = outbox::Entity::find()
+    // The deliveries first, by lock, then what is unsent: an event that is being written waits for its delivery's row, or
+    // has it, and is seen.
+    let orders: Vec<Uuid> = delivery::Entity::find()
+        .select_only()
+        .column(delivery::Column::OrderId)
+        .filter(delivery::Column::OrderId.is_in(events.iter().map(|(order_id, _)| *order_id)))
+        .order_by_asc(delivery::Column::OrderId)
+        .lock_exclusive()
+        .into_tuple()
+        .all(connection)
+        .await?;
+    let unsent: Vec<Uuid> = outbox::Entity::find()
         .select_only()
         .column(outbox::Column::OrderId)
         .filter(outbox::Column::OrderId.is_in(orders.clone()))
         .filter(outbox::Column::SentAt.is_null())
-        .into_query();
-    delivery::Entity::delete_many()
-        .filter(delivery::Column::OrderId.is_in(orders))
-        .filter(delivery::Column::OrderId.not_in_subquery(unsent))
-        .exec(connection)
+        .into_tuple()
+        .all(connection)
         .await?;
+    let ended: Vec<Uuid> = orders.into_iter().filter(|order_id| !unsent.contains(order_id)).collect();
+    if !ended.is_empty() {
+        delivery::Entity::delete_many().filter(delivery::Column::OrderId.is_in(ended)).exec(connection).await?;
+    }
     Ok(())
 }
 

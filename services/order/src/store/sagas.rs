@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    ColumnTrait as _, Condition, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _,
-    sea_query::{Expr, ExprTrait as _, Value},
+    sea_query::{Expr, ExprTrait as _, LockBehavior, LockType, SimpleExpr, Value},
 };
 use shop_storage::{StorageError, clock};
 use shop_types::{Instant, Uuid};
@@ -98,12 +98,11 @@ pub(crate) async fn begin(
     order_id: Uuid,
     step: Step,
     holder: Holder,
-    now: Instant,
 ) -> Result<Option<Lease>, StorageError> {
     let begun = saga::Entity::update_many()
         .col_expr(saga::Column::Step, Expr::val(step.as_str()))
-        .col_expr(saga::Column::Since, Expr::val(now.as_micros()))
-        .col_expr(saga::Column::DueAt, Expr::val(now.plus(holder.lease).as_micros()))
+        .col_expr(saga::Column::Since, clock::now(connection.get_database_backend()))
+        .col_expr(saga::Column::DueAt, end_of(holder, connection.get_database_backend()))
         .col_expr(saga::Column::Attempts, Expr::val(0))
         .col_expr(saga::Column::LeaseOwner, Expr::val(holder.owner))
         .col_expr(saga::Column::LeaseEpoch, Expr::col(saga::Column::LeaseEpoch).add(1))
@@ -118,27 +117,47 @@ pub(crate) async fn begin(
     Ok(saga.map(|saga| Lease { order_id, step, epoch: saga.epoch, attempts: 0 }))
 }
 
-/// Takes the outstanding step of an order if it is due: nobody works on it, and no pause is on.
+/// Takes at most `limit` steps that are due, the longest due first: nobody works on them, and no pause is on. What another
+/// process takes or changes at this moment is left to it.
 pub(crate) async fn claim(
     connection: &impl ConnectionTrait,
-    order_id: Uuid,
+    limit: u64,
     holder: Holder,
-) -> Result<Option<Lease>, StorageError> {
-    let lease = i64::try_from(holder.lease.as_micros()).unwrap_or(i64::MAX);
-    let claimed = saga::Entity::update_many()
-        .col_expr(saga::Column::DueAt, clock::now_plus_micros(connection.get_database_backend(), lease))
-        .col_expr(saga::Column::LeaseOwner, Expr::val(holder.owner))
-        .col_expr(saga::Column::LeaseEpoch, Expr::col(saga::Column::LeaseEpoch).add(1))
-        .filter(saga::Column::OrderId.eq(order_id))
-        .filter(saga::Column::Step.is_not_null())
-        .filter(saga::Column::DueAt.into_expr().lte(clock::now(connection.get_database_backend())))
-        .exec(connection)
+) -> Result<Vec<Lease>, StorageError> {
+    let rows: Vec<(Uuid, String, i64, i32)> = saga::Entity::find()
+        .select_only()
+        .columns([saga::Column::OrderId, saga::Column::Step, saga::Column::LeaseEpoch, saga::Column::Attempts])
+        .filter(is_due(connection.get_database_backend()))
+        .order_by_asc(saga::Column::DueAt)
+        .limit(limit)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .into_tuple()
+        .all(connection)
         .await?;
-    if claimed.rows_affected == 0 {
-        return Ok(None);
+    let mut claimed = Vec::with_capacity(rows.len());
+    for (order_id, name, epoch, attempts) in rows {
+        claimed.push(Lease { order_id, step: step(&name)?, epoch: epoch + 1, attempts });
     }
-    let saga = find(connection, order_id).await?;
-    Ok(saga.and_then(|saga| saga.step.map(|step| Lease { order_id, step, epoch: saga.epoch, attempts: saga.attempts })))
+    if !claimed.is_empty() {
+        saga::Entity::update_many()
+            .col_expr(saga::Column::DueAt, end_of(holder, connection.get_database_backend()))
+            .col_expr(saga::Column::LeaseOwner, Expr::val(holder.owner))
+            .col_expr(saga::Column::LeaseEpoch, Expr::col(saga::Column::LeaseEpoch).add(1))
+            .filter(saga::Column::OrderId.is_in(claimed.iter().map(|lease| lease.order_id)))
+            .exec(connection)
+            .await?;
+    }
+    Ok(claimed)
+}
+
+/// A step that may be taken.
+fn is_due(backend: DbBackend) -> Condition {
+    Condition::all().add(saga::Column::DueAt.into_expr().lte(clock::now(backend))).add(is_known())
+}
+
+/// A step that this binary knows: in the middle of an upgrade others may be outstanding, and are left to newer replicas.
+fn is_known() -> SimpleExpr {
+    saga::Column::Step.is_in(Step::ALL.iter().map(|step| step.as_str()))
 }
 
 /// Puts the next step in the place of the one that is done, still leased; `None` is rest. `None` is returned when the
@@ -148,19 +167,23 @@ pub(crate) async fn advance(
     lease: Lease,
     next: Option<Step>,
     holder: Holder,
-    now: Instant,
 ) -> Result<Option<Option<Lease>>, StorageError> {
-    let when = |at: Instant| Expr::val(next.map(|_| at.as_micros()));
+    let when = |at: SimpleExpr| if next.is_some() { at } else { Expr::val(None::<i64>) };
     let written = saga::Entity::update_many()
         .col_expr(saga::Column::Step, Expr::val(next.map(Step::as_str)))
-        .col_expr(saga::Column::Since, when(now))
-        .col_expr(saga::Column::DueAt, when(now.plus(holder.lease)))
+        .col_expr(saga::Column::Since, when(clock::now(connection.get_database_backend())))
+        .col_expr(saga::Column::DueAt, when(end_of(holder, connection.get_database_backend())))
         .col_expr(saga::Column::Attempts, Expr::val(0))
         .col_expr(saga::Column::LeaseOwner, Expr::val(next.map(|_| holder.owner)))
         .filter(held(lease))
         .exec(connection)
         .await?;
     Ok((written.rows_affected == 1).then(|| next.map(|step| Lease { step, attempts: 0, ..lease })))
+}
+
+/// When a lease that is taken now is over.
+fn end_of(holder: Holder, backend: DbBackend) -> SimpleExpr {
+    clock::now_plus_micros(backend, i64::try_from(holder.lease.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// A saga whose step is the lease's.
@@ -231,18 +254,17 @@ pub(crate) async fn request_cancel(
     Ok(())
 }
 
-/// Orders whose step is due, the longest due first.
-pub(crate) async fn due(connection: &impl ConnectionTrait, limit: u64) -> Result<Vec<Uuid>, StorageError> {
-    let ids = saga::Entity::find()
+/// Whether a step is due.
+pub(crate) async fn any_due(connection: &impl ConnectionTrait) -> Result<bool, StorageError> {
+    let due: Option<Uuid> = saga::Entity::find()
         .select_only()
         .column(saga::Column::OrderId)
-        .filter(saga::Column::DueAt.into_expr().lte(clock::now(connection.get_database_backend())))
-        .order_by_asc(saga::Column::DueAt)
-        .limit(limit)
+        .filter(is_due(connection.get_database_backend()))
+        .limit(1)
         .into_tuple()
-        .all(connection)
+        .one(connection)
         .await?;
-    Ok(ids)
+    Ok(due.is_some())
 }
 
 /// When the next step is due.
@@ -251,6 +273,7 @@ pub(crate) async fn next_due(connection: &impl ConnectionTrait) -> Result<Option
         .select_only()
         .column(saga::Column::DueAt)
         .filter(saga::Column::DueAt.is_not_null())
+        .filter(is_known())
         .order_by_asc(saga::Column::DueAt)
         .into_tuple()
         .one(connection)

@@ -74,6 +74,15 @@ impl Fixture {
         })
     }
 
+    /// Takes what is due.
+    async fn claim(&self) -> Vec<Lease> {
+        write!(self, |t| sagas::claim(t, 10, holder(LEASE))).unwrap()
+    }
+
+    async fn claim_events(&self) -> Vec<Delivery> {
+        write!(self, |t| outbox::claim(t, 10, LEASE)).unwrap()
+    }
+
     async fn sql(&self, sql: &'static str) {
         let changed = write!(self, |transaction| transaction.execute_unprepared(sql)).unwrap();
         assert!(changed.rows_affected() > 0, "{sql} changed nothing");
@@ -142,6 +151,10 @@ async fn a_version_is_written_once_and_only_along_an_edge() {
 #[tokio::test]
 async fn a_new_version_leaves_alone_what_never_changes() {
     let fixture = Fixture::new().await;
+    // Which columns are written is the same on all, and SQLite alone has triggers without functions or privileges.
+    if fixture.database.backend() != DbBackend::Sqlite {
+        return;
+    }
     let (order, _) = fixture.order().await;
     write!(fixture, |transaction| transaction.execute_unprepared(
         "CREATE TRIGGER fixed BEFORE UPDATE OF id, user_id, address, created_at ON orders
@@ -154,12 +167,23 @@ async fn a_new_version_leaves_alone_what_never_changes() {
 #[tokio::test]
 async fn what_refers_to_an_order_is_found_by_an_index() {
     let fixture = Fixture::new().await;
-    let scanned = "SELECT t.name FROM sqlite_master t JOIN pragma_foreign_key_list(t.name) f ON f.\"table\" = 'orders'
-         WHERE t.type = 'table' AND NOT EXISTS (
-             SELECT 1 FROM pragma_index_list(t.name) i JOIN pragma_index_info(i.name) c
-             ON c.seqno = 0 AND c.name = f.\"from\")";
-    let statement = Statement::from_string(DbBackend::Sqlite, scanned);
-    let tables = fixture.database.reader().query_all_raw(statement).await.unwrap();
+    let backend = fixture.database.backend();
+    let scanned = match backend {
+        DbBackend::Sqlite => {
+            "SELECT t.name FROM sqlite_master t JOIN pragma_foreign_key_list(t.name) f ON f.\"table\" = 'orders'
+             WHERE t.type = 'table' AND NOT EXISTS (
+                 SELECT 1 FROM pragma_index_list(t.name) i JOIN pragma_index_info(i.name) c
+                 ON c.seqno = 0 AND c.name = f.\"from\")"
+        }
+        DbBackend::Postgres => {
+            "SELECT c.conrelid::regclass::text AS name FROM pg_constraint c
+             WHERE c.contype = 'f' AND c.confrelid = 'orders'::regclass AND NOT EXISTS (
+                 SELECT 1 FROM pg_index i WHERE i.indrelid = c.conrelid AND i.indkey[0] = c.conkey[1])"
+        }
+        // MySQL makes an index for a foreign key that has none.
+        _ => return,
+    };
+    let tables = fixture.database.reader().query_all_raw(Statement::from_string(backend, scanned)).await.unwrap();
     let tables: Vec<String> = tables.iter().map(|row| row.try_get("", "name").unwrap()).collect();
     assert_eq!(tables, [""; 0]);
 }
@@ -186,26 +210,26 @@ async fn whoever_lost_a_lease_changes_nothing() {
     let fixture = Fixture::new().await;
     let (order, first) = fixture.order().await;
     let id = order.id;
-    assert_eq!(write!(fixture, |t| sagas::claim(t, id, holder(LEASE))).unwrap(), None, "it is somebody's");
+    assert_eq!(fixture.claim().await, [], "it is somebody's");
 
     fixture.sql("UPDATE sagas SET due_at = 1").await;
-    assert_eq!(sagas::due(fixture.database.reader(), 10).await.unwrap(), [id]);
-    let second = write!(fixture, |t| sagas::claim(t, id, holder(LEASE))).unwrap().unwrap();
-    assert_eq!((second.step, second.epoch), (first.step, first.epoch + 1));
-    assert!(sagas::due(fixture.database.reader(), 10).await.unwrap().is_empty());
+    assert!(sagas::any_due(fixture.database.reader()).await.unwrap());
+    let claimed = fixture.claim().await;
+    assert_eq!(claimed, [Lease { epoch: first.epoch + 1, ..first }]);
+    let second = claimed[0];
+    assert!(!sagas::any_due(fixture.database.reader()).await.unwrap());
 
     let before = sagas::find(fixture.database.reader(), id).await.unwrap();
-    let now = Instant::from_micros(1);
-    assert_eq!(write!(fixture, |t| sagas::advance(t, first, None, holder(LEASE), now)).unwrap(), None);
+    assert_eq!(write!(fixture, |t| sagas::advance(t, first, None, holder(LEASE))).unwrap(), None);
     assert!(!write!(fixture, |t| sagas::postpone(t, first, LEASE)).unwrap());
     assert_eq!(sagas::find(fixture.database.reader(), id).await.unwrap(), before);
 
-    let next = write!(fixture, |t| sagas::advance(t, second, Some(Step::Reserve), holder(LEASE), now)).unwrap();
+    let next = write!(fixture, |t| sagas::advance(t, second, Some(Step::Reserve), holder(LEASE))).unwrap();
     let next = next.unwrap().unwrap();
     assert_eq!((next.step, next.epoch), (Step::Reserve, second.epoch));
-    assert_eq!(write!(fixture, |t| sagas::advance(t, second, None, holder(LEASE), now)).unwrap(), None, "it is done");
+    assert_eq!(write!(fixture, |t| sagas::advance(t, second, None, holder(LEASE))).unwrap(), None, "it is done");
     assert!(!write!(fixture, |t| sagas::postpone(t, second, LEASE)).unwrap(), "it is done");
-    assert_eq!(write!(fixture, |t| sagas::advance(t, next, None, holder(LEASE), now)).unwrap(), Some(None));
+    assert_eq!(write!(fixture, |t| sagas::advance(t, next, None, holder(LEASE))).unwrap(), Some(None));
     assert_eq!(sagas::find(fixture.database.reader(), id).await.unwrap().unwrap().step, None);
 }
 
@@ -213,10 +237,10 @@ async fn whoever_lost_a_lease_changes_nothing() {
 async fn a_step_begins_only_at_rest() {
     let fixture = Fixture::new().await;
     let (order, lease) = fixture.order().await;
-    let (id, now) = (order.id, order.created_at);
-    assert_eq!(write!(fixture, |t| sagas::begin(t, id, Step::Commit, holder(LEASE), now)).unwrap(), None);
-    write!(fixture, |t| sagas::advance(t, lease, None, holder(LEASE), now)).unwrap().unwrap();
-    let begun = write!(fixture, |t| sagas::begin(t, id, Step::Commit, holder(LEASE), now)).unwrap().unwrap();
+    let id = order.id;
+    assert_eq!(write!(fixture, |t| sagas::begin(t, id, Step::Commit, holder(LEASE))).unwrap(), None);
+    write!(fixture, |t| sagas::advance(t, lease, None, holder(LEASE))).unwrap().unwrap();
+    let begun = write!(fixture, |t| sagas::begin(t, id, Step::Commit, holder(LEASE))).unwrap().unwrap();
     assert_eq!((begun.step, begun.epoch), (Step::Commit, lease.epoch + 1));
 }
 
@@ -226,7 +250,7 @@ async fn a_failed_step_is_due_after_its_pause_and_a_cancel_ends_it() {
     let (order, lease) = fixture.order().await;
     let id = order.id;
     assert!(write!(fixture, |t| sagas::postpone(t, lease, LEASE)).unwrap());
-    assert!(sagas::due(fixture.database.reader(), 10).await.unwrap().is_empty());
+    assert!(!sagas::any_due(fixture.database.reader()).await.unwrap());
     let request =
         sagas::CancelRequest { by: order.user_id, reason: crate::domain::Reason::CancelledByCustomer, note: None };
     let asked = request.clone();
@@ -235,9 +259,8 @@ async fn a_failed_step_is_due_after_its_pause_and_a_cancel_ends_it() {
         async move { sagas::request_cancel(t, id, &asked).await }
     })
     .unwrap();
-    assert_eq!(sagas::due(fixture.database.reader(), 10).await.unwrap(), [id]);
-    let claimed = write!(fixture, |t| sagas::claim(t, id, holder(LEASE))).unwrap().unwrap();
-    assert_eq!(claimed.attempts, 1);
+    let claimed = fixture.claim().await;
+    assert_eq!(claimed, [Lease { epoch: lease.epoch + 1, attempts: 1, ..lease }]);
     assert_eq!(sagas::find(fixture.database.reader(), id).await.unwrap().unwrap().cancel, Some(request));
 }
 
@@ -245,32 +268,41 @@ async fn a_failed_step_is_due_after_its_pause_and_a_cancel_ends_it() {
 async fn a_step_that_fails_after_a_cancel_has_no_pause() {
     for (step, pauses) in [(Step::ValidateUser, false), (Step::Reserve, false), (Step::Release, true)] {
         let fixture = Fixture::new().await;
-        let (order, lease) = fixture.order().await;
-        let (id, now) = (order.id, order.created_at);
+        let (_, lease) = fixture.order().await;
         let lease = if step == lease.step {
             lease
         } else {
-            let next = write!(fixture, |t| sagas::advance(t, lease, Some(step), holder(LEASE), now)).unwrap();
+            let next = write!(fixture, |t| sagas::advance(t, lease, Some(step), holder(LEASE))).unwrap();
             next.unwrap().unwrap()
         };
-        fixture.sql("UPDATE sagas SET cancel_by = x'00', cancel_reason = 'cancelled_by_customer'").await;
+        fixture.sql("UPDATE sagas SET cancel_by = order_id, cancel_reason = 'cancelled_by_customer'").await;
         assert!(write!(fixture, |t| sagas::postpone(t, lease, LEASE)).unwrap());
-        let due = sagas::due(fixture.database.reader(), 10).await.unwrap();
-        assert_eq!(due.is_empty(), pauses, "{step}");
-        assert!(due.is_empty() || due == [id]);
+        assert_eq!(sagas::any_due(fixture.database.reader()).await.unwrap(), !pauses, "{step}");
     }
+}
+
+/// In the middle of an upgrade.
+#[tokio::test]
+async fn steps_that_this_binary_does_not_know_are_left_to_others() {
+    let fixture = Fixture::new().await;
+    fixture.order().await;
+    fixture.sql("UPDATE sagas SET due_at = 1, step = 'insure'").await;
+    let reader = fixture.database.reader();
+    assert!(!sagas::any_due(reader).await.unwrap());
+    assert_eq!(sagas::next_due(reader).await.unwrap(), None);
+    let (_, known) = fixture.order().await;
+    fixture.sql("UPDATE sagas SET due_at = 1").await;
+    assert_eq!(fixture.claim().await, [Lease { epoch: known.epoch + 1, ..known }]);
 }
 
 #[tokio::test]
 async fn a_step_that_is_given_back_is_due_and_counts_no_attempt() {
     let fixture = Fixture::new().await;
-    let (order, lease) = fixture.order().await;
-    let id = order.id;
+    let (_, lease) = fixture.order().await;
     write!(fixture, |t| sagas::give_back(t, lease)).unwrap();
-    let claimed = write!(fixture, |t| sagas::claim(t, id, holder(LEASE))).unwrap().unwrap();
-    assert_eq!((claimed.step, claimed.epoch, claimed.attempts), (lease.step, lease.epoch + 1, 0));
+    assert_eq!(fixture.claim().await, [Lease { epoch: lease.epoch + 1, ..lease }]);
     write!(fixture, |t| sagas::give_back(t, lease)).unwrap();
-    assert!(sagas::due(fixture.database.reader(), 10).await.unwrap().is_empty(), "it is another's");
+    assert!(!sagas::any_due(fixture.database.reader()).await.unwrap(), "it is another's");
 }
 
 #[tokio::test]
@@ -279,8 +311,8 @@ async fn events_leave_in_order_and_none_is_forgotten_at_the_end() {
     let (order, _) = fixture.order().await;
     let (id, reader) = (order.id, fixture.database.reader());
     let reserved = fixture.revise(&order, Change::Moved(Event::Reserve), Guard::None).await.unwrap();
-    let delivery = write!(fixture, |t| outbox::claim(t, id, LEASE)).unwrap().unwrap();
-    assert_eq!(write!(fixture, |t| outbox::claim(t, id, LEASE)).unwrap(), None, "one at a time");
+    let delivery = fixture.claim_events().await[0];
+    assert_eq!(fixture.claim_events().await, [], "one at a time");
     for version in [1, 2] {
         assert_eq!(outbox::next(reader, id).await.unwrap().unwrap().version, version);
         assert!(write!(fixture, |t| outbox::sent(t, delivery, version, LEASE)).unwrap());
@@ -289,13 +321,13 @@ async fn events_leave_in_order_and_none_is_forgotten_at_the_end() {
     // An event that is written after the last look and before the end.
     fixture.revise(&reserved, Change::Moved(Event::Cancel), Guard::None).await.unwrap();
     write!(fixture, |t| outbox::finish(t, delivery)).unwrap();
-    let again = write!(fixture, |t| outbox::claim(t, id, LEASE)).unwrap().unwrap();
+    let again = fixture.claim_events().await[0];
     assert_eq!(outbox::next(reader, id).await.unwrap().unwrap().version, 3);
     let stale = Delivery { epoch: again.epoch + 1, ..again };
     assert!(!write!(fixture, |t| outbox::sent(t, stale, 3, LEASE)).unwrap());
     assert!(write!(fixture, |t| outbox::sent(t, again, 3, LEASE)).unwrap());
     write!(fixture, |t| outbox::finish(t, again)).unwrap();
-    assert!(outbox::due(reader, 10).await.unwrap().is_empty());
+    assert!(!outbox::any_due(reader).await.unwrap());
     assert_eq!(outbox::oldest_unsent(reader).await.unwrap(), None);
 }
 
@@ -315,7 +347,7 @@ async fn old_events_are_dropped_and_young_ones_stay() {
     })
     .unwrap();
     assert!(outbox::next(reader, old.id).await.unwrap().is_none());
-    assert_eq!(outbox::due(reader, 10).await.unwrap().len(), 1, "the delivery went with the last event");
+    assert_eq!(fixture.claim_events().await.len(), 1, "the delivery went with the last event");
     fixture.sql("UPDATE outbox SET sent_at = 1").await;
     assert_eq!(outbox::old(reader, LEASE, false, 10).await.unwrap().len(), 1);
 }
@@ -348,12 +380,17 @@ async fn a_key_is_used_once_until_it_is_forgotten() {
     assert_eq!(keys::find(reader, user_id, &key).await.unwrap(), None);
     let forgotten = keys::forgotten(reader, 10).await.unwrap();
     assert_eq!(forgotten, [(user_id, "key-1".to_owned())]);
-    assert!(insert().await, "one that is not swept yet is not in the way");
-    let swept = forgotten.clone();
-    write!(fixture, |t| {
-        let swept = swept.clone();
-        async move { keys::drop_keys(t, &swept).await }
-    })
-    .unwrap();
+    assert!(!insert().await, "one that is not dropped yet is in the way");
+    let sweep = async || {
+        let swept = forgotten.clone();
+        write!(fixture, |t| {
+            let swept = swept.clone();
+            async move { keys::drop_keys(t, &swept).await }
+        })
+        .unwrap();
+    };
+    sweep().await;
+    assert!(insert().await);
+    sweep().await;
     assert!(keys::find(reader, user_id, &key).await.unwrap().is_some(), "it was used anew");
 }

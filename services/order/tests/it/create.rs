@@ -11,7 +11,7 @@ use shop_proto::{
 };
 use shop_types::new_id;
 
-use crate::harness::{BOUND, Shop, berlin, create_request, pointers, reason, usd};
+use crate::harness::{BOUND, Shop, Wishes, berlin, create_request, pointers, reason, usd};
 
 #[tokio::test]
 async fn an_order_is_reserved_at_the_price_of_that_moment() {
@@ -149,7 +149,7 @@ async fn a_repeat_gets_the_order_as_it_is_now() {
 
 #[tokio::test]
 async fn fifty_at_once_under_one_key_are_one_order() {
-    let shop = Shop::open().await;
+    let shop = Shop::open_with(Wishes::replicated()).await;
     let ada = shop.customer().await;
     let tea = shop.product(499, 100).await;
     let items = [(tea.as_str(), 1)];
@@ -164,7 +164,7 @@ async fn fifty_at_once_under_one_key_are_one_order() {
 
 #[tokio::test]
 async fn stock_is_never_sold_twice() {
-    let shop = Shop::open().await;
+    let shop = Shop::open_with(Wishes::replicated()).await;
     let ada = shop.customer().await;
     let tea = shop.product(499, 10).await;
     let keys: Vec<_> = (0..40).map(|n| format!("key-{n}")).collect();

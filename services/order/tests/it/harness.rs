@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use sea_orm::DbBackend;
 use secrecy::SecretString;
 use shop_auth::{Role, UserCaller, UserTokenSigner, keys};
 use shop_discovery::{DiscoveryOptions, Pool, PoolOptions, StaticResolver, Target};
@@ -64,11 +65,20 @@ pub(crate) struct Wishes {
     pub(crate) payment_timeout: Duration,
     pub(crate) lease: Duration,
     pub(crate) event_sink: Option<String>,
+    /// Order services on the one database. A SQLite file takes one.
+    pub(crate) replicas: usize,
+}
+
+impl Wishes {
+    /// As many order services as a database server takes.
+    pub(crate) fn replicated() -> Self {
+        Self { replicas: 3, ..Self::default() }
+    }
 }
 
 impl Default for Wishes {
     fn default() -> Self {
-        Self { payment_timeout: Duration::from_mins(15), lease: Duration::from_secs(10), event_sink: None }
+        Self { payment_timeout: Duration::from_mins(15), lease: Duration::from_secs(10), event_sink: None, replicas: 1 }
     }
 }
 
@@ -82,7 +92,7 @@ pub(crate) struct Shop {
     user: Service,
     product: Option<Service>,
     product_address: SocketAddr,
-    order: Option<Service>,
+    order: Vec<Service>,
     databases: Databases,
     _keys: tempfile::TempDir,
 }
@@ -113,18 +123,22 @@ impl Shop {
         let product_address = product.address();
         let order_options = order_options(databases.order.options(), &keys, &wishes, user.address(), product_address);
         shop_order::migrate_up(&order_options.database).await.unwrap();
-        let order = start_order(order_options).await.unwrap();
+        let replicas = if databases.order.backend() == DbBackend::Sqlite { 1 } else { wishes.replicas };
+        let mut order = Vec::with_capacity(replicas);
+        for _ in 0..replicas {
+            order.push(start_order(order_options.clone()).await.unwrap());
+        }
         Self {
-            orders: OrderServiceClient::new(pool(shop_order::NAME, order.address())),
-            products: ProductServiceClient::new(pool(shop_product::NAME, product_address)),
-            users: UserServiceClient::new(pool(shop_user::NAME, user.address())),
+            orders: OrderServiceClient::new(pool(shop_order::NAME, &addresses(&order))),
+            products: ProductServiceClient::new(pool(shop_product::NAME, &[product_address])),
+            users: UserServiceClient::new(pool(shop_user::NAME, &[user.address()])),
             staff: person(&keys, Role::Staff, new_id()),
             keys,
             wishes,
             user,
             product: Some(product),
             product_address,
-            order: Some(order),
+            order,
             databases,
             _keys: dir,
         }
@@ -205,20 +219,22 @@ impl Shop {
         self.product_address
     }
 
-    pub(crate) fn order_address(&self) -> SocketAddr {
-        self.order.as_ref().unwrap().address()
+    pub(crate) fn order_addresses(&self) -> Vec<SocketAddr> {
+        addresses(&self.order)
     }
 
     pub(crate) async fn stop_order(&mut self) {
-        self.order.take().unwrap().stop().await;
+        for order in self.order.drain(..) {
+            order.stop().await;
+        }
     }
 
     /// Starts order again; a process that was cut off may hold the file for a moment.
     pub(crate) async fn restart_order(&mut self) {
         let order =
             until("the database", async || start_order(self.order_options(self.product_address)).await.ok()).await;
-        self.orders = OrderServiceClient::new(pool(shop_order::NAME, order.address()));
-        self.order = Some(order);
+        self.order.push(order);
+        self.orders = OrderServiceClient::new(pool(shop_order::NAME, &addresses(&self.order)));
     }
 
     /// What order is started with, and a product service of the test's choice.
@@ -294,9 +310,13 @@ pub(crate) fn any_port() -> SocketAddr {
     "127.0.0.1:0".parse().unwrap()
 }
 
-pub(crate) fn pool(service: &'static str, address: SocketAddr) -> Pool {
+pub(crate) fn pool(service: &'static str, addresses: &[SocketAddr]) -> Pool {
     let target = Target { shop_uid: "local".to_owned(), service };
-    Pool::new(target, StaticResolver::new([address]), PoolOptions::default())
+    Pool::new(target, StaticResolver::new(addresses.iter().copied()), PoolOptions::default())
+}
+
+fn addresses(services: &[Service]) -> Vec<SocketAddr> {
+    services.iter().map(Service::address).collect()
 }
 
 async fn start_user(database: DatabaseOptions, keys: &keys::KeyPaths) -> Service {

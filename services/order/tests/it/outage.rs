@@ -124,7 +124,7 @@ impl OneWay {
         let bundle = KeyBundle::load(&shop.order_options(any_port()).auth.key_bundle).unwrap();
         let verifier = Verifier::new(bundle, "product", "local", Revocations::local());
         let reached = Arc::default();
-        let product = ReservationServiceClient::new(pool("product", shop.product_address()));
+        let product = ReservationServiceClient::new(pool("product", &[shop.product_address()]));
         let service = ReservationServiceServer::new(Self { product, reached: Arc::clone(&reached) });
         let running = server.start(Routes::new(service), AccessLayer::new(verifier), shutdown);
         (running.addresses().serve, reached)
@@ -162,7 +162,7 @@ async fn what_a_dead_process_left_goes_on_after_its_lease() {
     let shutdown = Shutdown::new();
     let (one_way, reached) = OneWay::start(&shop, &shutdown).await;
     let doomed = Doomed::start(shop.order_options(one_way)).await;
-    shop.orders = OrderServiceClient::new(pool(shop_order::NAME, doomed.address));
+    shop.orders = OrderServiceClient::new(pool(shop_order::NAME, &[doomed.address]));
 
     // Product holds the stock, and the process dies before it knows.
     let (items, killed) = ([(tea.as_str(), 2)], async {

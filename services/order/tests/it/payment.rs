@@ -6,7 +6,7 @@ use shop_proto::{
     status::Reason,
 };
 
-use crate::harness::{Shop, eur, pointers, reason, usd};
+use crate::harness::{Shop, Wishes, eur, pointers, reason, usd};
 
 /// Minor units of one payment at most.
 const MOST: i64 = 1_000_000_000_000_000;
@@ -50,7 +50,7 @@ async fn the_same_payment_again_is_applied_once() {
 
 #[tokio::test]
 async fn one_payment_sent_twenty_times_at_once_is_applied_once() {
-    let shop = Shop::open().await;
+    let shop = Shop::open_with(Wishes::replicated()).await;
     let ada = shop.customer().await;
     let tea = shop.product(499, 10).await;
     let order = shop.reserved(&ada, &[(&tea, 2)]).await;

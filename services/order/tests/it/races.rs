@@ -36,7 +36,7 @@ async fn cancel(shop: &Shop, ada: &Person, id: &str, at: Instant) {
 /// Never paid without stock, never stock without payment or something due.
 #[tokio::test]
 async fn payment_cancel_and_expiry_at_once_leave_no_trace_of_the_losers() {
-    let shop = Shop::open_with(Wishes { payment_timeout: PAYMENT_TIMEOUT, ..Wishes::default() }).await;
+    let shop = Shop::open_with(Wishes { payment_timeout: PAYMENT_TIMEOUT, ..Wishes::replicated() }).await;
     let ada = shop.customer().await;
     let stock = i64::try_from(ORDERS).unwrap();
     let tea = shop.product(PRICE, stock).await;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::future;
+use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use shop_proto::{
     order::{self as proto, OrderStatus, order_service_client::OrderServiceClient},
     status::{Reason, Refusal},
@@ -11,10 +12,7 @@ use shop_types::{Instant, new_id};
 use tokio::time;
 use tonic::Streaming;
 
-use crate::{
-    audit::run,
-    harness::{BOUND, Person, Shop, answer, pointers, pool, reason, usd},
-};
+use crate::harness::{BOUND, Person, Shop, answer, pointers, pool, reason, usd};
 
 /// Other replicas' changes are promised within about a second; the rest is for a busy machine.
 const OTHERS_BOUND: Duration = Duration::from_secs(5);
@@ -146,19 +144,21 @@ async fn what_another_process_changes_is_seen_and_silence_is_broken() {
     let quiet = watch.message().await.unwrap().unwrap();
     assert_eq!(quiet, proto::WatchOrderResponse::default(), "a message that says nothing but that the stream lives");
 
+    let another = shop.order_database().connect().await;
     for version in 3..6 {
         let at = Instant::now().as_micros();
-        let sql = format!(
-            "BEGIN IMMEDIATE;
-             UPDATE orders SET version = {version};
-             INSERT INTO order_history (order_id, version, from_status, to_status, actor, at)
-             SELECT id, version, status, status, 'another', {at} FROM orders;
-             COMMIT"
+        let change = another.begin().await.unwrap();
+        change.execute_unprepared(&format!("UPDATE orders SET version = {version}")).await.unwrap();
+        let entry = format!(
+            "INSERT INTO order_history (order_id, version, from_status, to_status, actor, at)
+             SELECT id, version, status, status, 'another', {at} FROM orders"
         );
-        run(&shop, &sql).await;
+        change.execute_unprepared(&entry).await.unwrap();
+        change.commit().await.unwrap();
         let seen = time::timeout(OTHERS_BOUND, watch.entry()).await;
         assert_eq!(seen.expect("seen in time"), (version, OrderStatus::Reserved));
     }
+    another.close().await.unwrap();
 }
 
 #[tokio::test]
@@ -190,7 +190,7 @@ async fn there_are_so_many_places_and_one_that_is_left_is_free() {
     let order = shop.reserved(&ada, &[(&tea, 1)]).await;
     // A connection takes a few hundred streams.
     let clients: Vec<_> =
-        (0..8).map(|_| OrderServiceClient::new(pool(shop_order::NAME, shop.order_address()))).collect();
+        (0..8).map(|_| OrderServiceClient::new(pool(shop_order::NAME, &shop.order_addresses()))).collect();
     let open = async |n: usize| {
         let request = proto::WatchOrderRequest { order_id: order.id.clone(), after_version: 2 };
         answer(clients[n % clients.len()].clone().watch_order(ada.says(request)).await)

@@ -19,9 +19,9 @@ use shop_types::Uuid;
 use tokio::time;
 
 use self::{ask::Answer, settle::Settled};
-use super::{Error, Orders};
+use super::{Error, Orders, worker};
 use crate::{
-    domain::{Order, Outcome, Status},
+    domain::{Order, Outcome, Status, Step},
     failpoint::{self, Call, Commit},
     store::{
         orders,
@@ -36,14 +36,30 @@ pub(crate) const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// What is logged when a lease was lost.
 const TAKEN_OVER: &str = "the step was taken over";
 
+/// An order as its saga's last write left it: whoever wrote need not read it again. What the next write decides upon is
+/// compared with the stored version first.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    pub(super) order: Arc<Order>,
+    /// Whether it is to be cancelled while it is pending.
+    pub(super) cancel_requested: bool,
+}
+
+impl From<&Order> for Known {
+    /// An order that nobody can have asked to be cancelled yet, or that is not pending.
+    fn from(order: &Order) -> Self {
+        Self { order: Arc::new(order.clone()), cancel_requested: false }
+    }
+}
+
 impl Orders {
-    /// Runs a saga in a task of its own. While as many run as may, its step is given back at once: a lease would run out
-    /// in a queue.
-    pub(super) fn spawn_saga(&self, lease: Lease) {
+    /// Runs a saga in a task of its own, from what is known of its order, else from what is stored. While as many run as
+    /// may, its step is given back at once: a lease would run out in a queue.
+    pub(super) fn spawn_saga(&self, lease: Lease, known: Option<Known>) {
         let orders = self.clone();
         if let Ok(permit) = Arc::clone(&self.saga_permits).try_acquire_owned() {
             self.parts.shutdown.spawn("order saga", async move {
-                orders.run(lease).await;
+                orders.run(lease, known).await;
                 drop(permit);
             });
         } else {
@@ -52,64 +68,75 @@ impl Orders {
     }
 
     /// Takes step after step until the saga rests, fails for now, or turns out to be another's.
-    async fn run(&self, mut lease: Lease) {
+    async fn run(&self, mut lease: Lease, mut known: Option<Known>) {
         loop {
-            match self.take_step(lease).await {
-                Ok(Some(next)) => lease = next,
+            match self.take_step(lease, known).await {
+                Ok(Some((next, left))) => (lease, known) = (next, Some(left)),
                 Ok(None) => return,
                 Err(error) => return self.postpone(lease, &error).await,
             }
         }
     }
 
-    /// One step: its call, and the transaction of its outcome.
-    async fn take_step(&self, lease: Lease) -> Result<Option<Lease>, Error> {
+    /// One step: its call, and the transaction of its outcome. The next one, with what it leaves.
+    async fn take_step(&self, lease: Lease, known: Option<Known>) -> Result<Option<(Lease, Known)>, Error> {
         let begun = time::Instant::now();
-        let reader = self.parts.database.reader();
-        let order = orders::find(reader, lease.order_id, None).await?.ok_or(Error::Missing("order"))?;
-        let saga = sagas::find(reader, lease.order_id).await?.ok_or(Error::Missing("saga"))?;
-        if saga.epoch != lease.epoch || saga.step != Some(lease.step) {
-            tracing::info!(order.id = %lease.order_id, saga.step = %lease.step, "{TAKEN_OVER}");
-            return Ok(None);
-        }
-        let answer = if order.status == Status::Pending && saga.cancel.is_some() {
+        let known = match known {
+            Some(known) => Some(known),
+            None => self.look_up(lease).await?,
+        };
+        let Some(known) = known else { return Ok(taken_over(lease)) };
+        let answer = if known.order.status == Status::Pending && known.cancel_requested {
             Outcome::CancelRequested.into()
         } else {
             failpoint::before_call(Call::Step(lease.step));
-            let answer = self.ask(lease.step, &order).await?;
+            let answer = self.ask(lease.step, &known.order).await?;
             failpoint::after_call(Call::Step(lease.step));
             answer
         };
-        match self.settle(lease, answer).await? {
-            Settled::LeaseLost => {
-                tracing::info!(order.id = %lease.order_id, saga.step = %lease.step, "{TAKEN_OVER}");
-                Ok(None)
-            }
-            Settled::Done { order, outcome, next } => {
+        match self.settle(lease, known.order, answer).await? {
+            Settled::LeaseLost => Ok(taken_over(lease)),
+            Settled::Done { outcome, moved, left, next } => {
                 self.metrics.step_done(lease.step, outcome.as_str(), begun.elapsed());
-                self.announce(lease.order_id, outcome, order.as_deref());
-                Ok(next)
+                self.announce(lease, outcome, moved.then_some(&left.order));
+                Ok(next.map(|next| (next, left)))
             }
         }
     }
 
+    /// What is stored of an order; `None` when the lease was lost.
+    async fn look_up(&self, lease: Lease) -> Result<Option<Known>, Error> {
+        let reader = self.parts.database.reader();
+        let order = orders::find(reader, lease.order_id, None).await?.ok_or(Error::Missing("order"))?;
+        let saga = sagas::find(reader, lease.order_id).await?.ok_or(Error::Missing("saga"))?;
+        let held = saga.epoch == lease.epoch && saga.step == Some(lease.step);
+        Ok(held.then(|| Known { order: Arc::new(order), cancel_requested: saga.cancel.is_some() }))
+    }
+
     /// Writes an outcome: the order's next state and the next step, if the lease still holds.
-    async fn settle(&self, lease: Lease, answer: Answer) -> Result<Settled, Error> {
+    async fn settle(&self, lease: Lease, order: Arc<Order>, answer: Answer) -> Result<Settled, Error> {
         let (holder, payment_timeout) = (self.parts.holder, self.parts.payment_timeout);
         self.commit(Commit::Step(lease.step), move |transaction| {
-            let answer = answer.clone();
-            Box::pin(settle::settle(transaction, lease, answer, holder, payment_timeout))
+            let (order, answer) = (Arc::clone(&order), answer.clone());
+            Box::pin(settle::settle(transaction, lease, order, answer, holder, payment_timeout))
         })
         .await
     }
 
     /// Tells those who wait, and those who watch.
-    fn announce(&self, order_id: Uuid, outcome: Outcome, moved: Option<&Order>) {
-        self.bulletin.announce(order_id);
+    fn announce(&self, lease: Lease, outcome: Outcome, moved: Option<&Arc<Order>>) {
+        let order_id = lease.order_id;
         if let Some(order) = moved {
+            self.bulletin.announce_as(order);
             self.metrics.moved(order);
             self.wake.relay.notify_one();
-            self.wake.expiry.notify_one();
+            // Else it finds it in its turn.
+            if order.expires_at.is_some_and(|expires_at| expires_at.since(order.updated_at) < worker::IDLE) {
+                self.wake.expiry.notify_one();
+            }
+        } else if lease.step == Step::Commit {
+            // What is shipped waits for it.
+            self.bulletin.announce(order_id);
         }
         match outcome {
             Outcome::ReservationLapsed if moved.is_some_and(|order| order.status == Status::Cancelled) => {
@@ -157,6 +184,11 @@ impl Orders {
             ),
         }
     }
+}
+
+fn taken_over<T>(lease: Lease) -> Option<T> {
+    tracing::info!(order.id = %lease.order_id, saga.step = %lease.step, "{TAKEN_OVER}");
+    None
 }
 
 fn log_failure(lease: Lease, pause: Duration, error: &Error) {

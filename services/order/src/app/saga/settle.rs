@@ -1,12 +1,12 @@
 //! The transaction of a step: an outcome becomes the order's next state and the saga's next step.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sea_orm::DatabaseTransaction;
 use shop_storage::clock;
 use shop_types::{Instant, Money};
 
-use super::ask::Answer;
+use super::{Known, ask::Answer};
 use crate::{
     app::Error,
     domain::{Actor, Change, Effect, Event, Item, Order, Outcome, Reason, Status, plan, total},
@@ -22,44 +22,54 @@ pub(super) enum Settled {
     /// Another process has the lease; nothing was written.
     LeaseLost,
     Done {
-        /// The order, if its state changed.
-        order: Option<Box<Order>>,
         outcome: Outcome,
+        /// Whether the order's state changed.
+        moved: bool,
+        left: Known,
         next: Option<Lease>,
     },
 }
 
-/// The transaction of a step.
+/// The transaction of a step. `known` is the order as it was when the step's call was made.
 pub(super) async fn settle(
     transaction: &DatabaseTransaction,
     lease: Lease,
+    known: Arc<Order>,
     answer: Answer,
     holder: Holder,
     payment_timeout: Duration,
 ) -> Result<Settled, Error> {
-    let saga = sagas::find(transaction, lease.order_id).await?.ok_or(Error::Missing("saga"))?;
+    let id = lease.order_id;
+    // Whoever decides upon an order takes its row first, so what follows is not changed by others meanwhile.
+    let (status, version) = orders::lock(transaction, id).await?.ok_or(Error::Missing("order"))?;
+    let saga = sagas::find(transaction, id).await?.ok_or(Error::Missing("saga"))?;
     if saga.epoch != lease.epoch || saga.step != Some(lease.step) {
         return Ok(Settled::LeaseLost);
     }
-    let status = orders::status(transaction, lease.order_id).await?.ok_or(Error::Missing("order"))?;
-    let now = clock::read(transaction).await?;
+    let order = if version == known.version {
+        known
+    } else {
+        Arc::new(orders::find(transaction, id, None).await?.ok_or(Error::Missing("order"))?)
+    };
 
+    let cancel_requested = saga.cancel.is_some();
     let outcome = in_the_light_of(status, saga.cancel.as_ref(), answer.outcome);
     let row = plan(lease.step, outcome).ok_or(Error::Unplanned { step: lease.step, outcome })?;
-    let order = if row.effect == Effect::None {
-        None
-    } else {
-        let order = orders::find(transaction, lease.order_id, None).await?.ok_or(Error::Missing("order"))?;
-        Some(Box::new(match row.effect {
+    let moved = row.effect != Effect::None;
+    let order = if moved {
+        let (order, now) = (Arc::unwrap_or_clone(order), clock::read(transaction).await?);
+        Arc::new(match row.effect {
             Effect::None => order,
             Effect::Reserve => reserve(transaction, order, answer.items, now, payment_timeout).await?,
             Effect::Reject(reason) => reject(transaction, order, answer.items, reason, now).await?,
             Effect::CancelAsAsked => cancel_as_asked(transaction, order, saga.cancel, now).await?,
             Effect::CancelForWantOfStock => cancel_for_want_of_stock(transaction, order, now).await?,
-        }))
+        })
+    } else {
+        order
     };
-    match sagas::advance(transaction, lease, row.next, holder, now).await? {
-        Some(next) => Ok(Settled::Done { order, outcome, next }),
+    match sagas::advance(transaction, lease, row.next, holder).await? {
+        Some(next) => Ok(Settled::Done { outcome, moved, left: Known { order, cancel_requested }, next }),
         // Undone: the lease went between the look and the write.
         None => Err(Error::Raced),
     }
@@ -83,7 +93,7 @@ async fn reserve(
     payment_timeout: Duration,
 ) -> Result<Order, Error> {
     let items = items.ok_or(Error::Missing("answer to the reservation"))?;
-    orders::replace_items(transaction, order.id, &items).await?;
+    orders::answer_items(transaction, order.id, &items).await?;
     // Checked when the answer came.
     let total = total(&items).ok().flatten();
     let reserved = Order { items, total, expires_at: Some(now.plus(payment_timeout)), ..order };
@@ -100,7 +110,7 @@ async fn reject(
 ) -> Result<Order, Error> {
     let items = match items {
         Some(items) => {
-            orders::replace_items(transaction, order.id, &items).await?;
+            orders::answer_items(transaction, order.id, &items).await?;
             items
         }
         None => order.items,
