@@ -1,5 +1,5 @@
-//! Values that more than one service speaks of: money, postal addresses, instants, ids, the shop's settings. Each is valid
-//! by construction.
+//! Values that more than one service speaks of: money, postal addresses, instants, durations, ids, the shop's settings.
+//! Each is valid by construction, and what is not says which rules it breaks ([`Check`], [`Invalid`]).
 //!
 //! No transport, storage or framework type lives here; a type that only one service needs stays in that service.
 
@@ -7,6 +7,7 @@ mod address;
 mod currency;
 mod duration;
 mod instant;
+mod invalid;
 mod money;
 pub mod settings;
 mod text;
@@ -15,6 +16,7 @@ pub use address::{AddressError, PostalAddress, RawAddress};
 pub use currency::{Currency, UnknownCurrency};
 pub use duration::{format_duration, parse_duration, parse_payment_timeout};
 pub use instant::Instant;
+pub use invalid::{Check, Invalid, Violation};
 pub use money::{Money, MoneyError};
 pub use text::{Text, TextError};
 pub use uuid::Uuid;

@@ -12,7 +12,7 @@ mod options;
 mod start;
 mod store;
 
-pub use app::{SeedError, SeedProduct, Seeded, seed};
+pub use app::{SeedCategory, SeedError, SeedProduct, Seeded, seed};
 pub use cli::Cli;
 pub use options::{LAPSE_INTERVAL, Options};
 pub use start::{migrate_up, start};

@@ -35,6 +35,7 @@ impl From<Line> for SeedProduct {
             slug: line.slug,
             name: line.name,
             description: line.description,
+            category: String::new(),
             price: line.price,
             stock: line.stock,
             attributes: line.attributes.into_iter().collect(),

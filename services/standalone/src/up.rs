@@ -95,7 +95,7 @@ async fn first_admin(options: &UpOptions, data: &DataDir) -> anyhow::Result<()> 
 
 async fn seed(options: &UpOptions, data: &DataDir) -> anyhow::Result<()> {
     let database = Database::open(shop_product::NAME, &data.database(shop_product::NAME)).await?;
-    shop_product::seed(&database, options.currency, &demo::catalogue()?).await?;
+    shop_product::seed(&database, options.currency, &[], demo::catalogue()?).await?;
     database.close().await?;
     Ok(())
 }

@@ -12,10 +12,14 @@ use shop_types::{Currency, Instant, Uuid, new_id};
 use super::Error;
 use crate::{
     domain::{
-        Availability, Filter, Invalid, NewProduct, Position, Product, ProductChange, ProductStatus, RawChange,
-        RawProduct, Slug, Sort,
+        Availability, Filter, Invalid, Key, NewProduct, Position, Product, ProductChange, ProductStatus, RawChange,
+        RawProduct, Sort, Tree, UNKNOWN_CATEGORY,
     },
-    store::{inventory, products},
+    store::{
+        categories, inventory,
+        listing::{self, Listing},
+        products::{self, Stored},
+    },
 };
 
 /// The use cases of the catalogue.
@@ -24,13 +28,6 @@ pub(crate) struct Catalogue {
     database: Database,
     cursors: CursorKey,
     currency: Currency,
-}
-
-/// How a product is found.
-#[derive(Debug, Clone)]
-pub(crate) enum Key {
-    Id(Uuid),
-    Slug(Slug),
 }
 
 /// A page of a listing, as asked for.
@@ -73,13 +70,33 @@ impl Catalogue {
         let after: Option<Position> = if cursor.is_empty() { None } else { Some(self.cursors.open(&scope, cursor)?) };
         // One more than asked for tells whether there is a next page.
         let reader = self.database.reader();
-        let mut products = products::list(reader, &filter, sort, after.as_ref(), limit + 1, with_availability).await?;
+        let categories = match filter.category() {
+            None => None,
+            Some(category) => Some(self.with_descendants(category).await?),
+        };
+        let listing = Listing {
+            filter: &filter,
+            categories: categories.as_deref(),
+            sort,
+            after: after.as_ref(),
+            limit: limit + 1,
+            with_availability,
+        };
+        let mut products = listing::list(reader, listing).await?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = products.len() > limit;
         products.truncate(limit);
         let last = products.last().filter(|_| more);
         let next_cursor = last.map(|(product, _)| self.cursors.seal(&scope, &Position::of(product, sort)));
         Ok(Page { products, next_cursor })
+    }
+
+    /// A category and all below it, by id or slug; none when it is not there.
+    async fn with_descendants(&self, category: &str) -> Result<Vec<Uuid>, Error> {
+        let Some(key) = Key::parse(category) else { return Ok(Vec::new()) };
+        let Some(category) = categories::find(self.database.reader(), &key).await? else { return Ok(Vec::new()) };
+        let tree = Tree::new(categories::links(self.database.reader()).await?);
+        Ok(tree.with_descendants(category.id))
     }
 
     pub(crate) async fn get(&self, key: &Key) -> Result<Product, Error> {
@@ -130,9 +147,7 @@ impl Catalogue {
                     if next.slug != present.slug && !products::claim_slug(transaction, &next.slug, id).await? {
                         return Err(Error::SlugTaken);
                     }
-                    if !products::update(transaction, &next).await? {
-                        return Err(Error::StaleVersion { present: next.version });
-                    }
+                    settle(products::update(transaction, &next).await?, &next)?;
                     Ok(next)
                 })
             })
@@ -141,13 +156,20 @@ impl Catalogue {
 }
 
 /// Adds a product with its slug and an empty stock.
-pub(super) async fn insert(connection: &impl ConnectionTrait, product: &Product) -> Result<(), Error> {
-    if !products::insert(connection, product).await? {
-        return Err(Error::SkuTaken);
-    }
+async fn insert(connection: &impl ConnectionTrait, product: &Product) -> Result<(), Error> {
+    settle(products::insert(connection, product).await?, product)?;
     if !products::claim_slug(connection, &product.slug, product.id).await? {
         return Err(Error::SlugTaken);
     }
-    inventory::insert_empty(connection, product.id).await?;
+    inventory::insert_all(connection, std::iter::once((product.id, None))).await?;
     Ok(())
+}
+
+fn settle(stored: Stored, product: &Product) -> Result<(), Error> {
+    match stored {
+        Stored::Done => Ok(()),
+        Stored::SkuTaken => Err(Error::SkuTaken),
+        Stored::Stale => Err(Error::StaleVersion { present: product.version }),
+        Stored::UnknownCategory => Err(Invalid::field("/category_id", UNKNOWN_CATEGORY).into()),
+    }
 }

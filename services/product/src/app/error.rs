@@ -20,7 +20,15 @@ pub(crate) enum Error {
     SkuTaken,
     #[error("the slug is, or was, another product's")]
     SlugTaken,
-    #[error("the product has version {present} by now")]
+    #[error("there is no such category")]
+    UnknownCategory,
+    #[error("the slug is another category's")]
+    CategorySlugTaken,
+    #[error("there are as many categories as there can be")]
+    TooManyCategories,
+    #[error("the category has categories below it or products in it")]
+    CategoryNotEmpty,
+    #[error("it has version {present} by now")]
     StaleVersion { present: i64 },
     #[error("the key was used for another adjustment of the product")]
     KeyReused,

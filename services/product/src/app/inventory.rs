@@ -56,7 +56,7 @@ impl Inventory {
 }
 
 /// The stock is locked before the key is looked up, so that two with one key come one after the other on any engine.
-pub(super) async fn adjust(
+async fn adjust(
     connection: &impl ConnectionTrait,
     request: &AdjustmentRequest,
     id: Uuid,
@@ -70,15 +70,7 @@ pub(super) async fn adjust(
         AdjustmentError::BelowReserved(stock) => Error::InsufficientStock(stock),
         AdjustmentError::TooMuch => Error::Invalid(Invalid::field("/delta", error.to_string())),
     })?;
-    let adjustment = Adjustment {
-        id,
-        product_id: request.product_id,
-        delta: request.delta,
-        reason: request.reason.clone(),
-        actor: request.actor.clone(),
-        at: now,
-        stock,
-    };
+    let adjustment = request.made(id, now, stock);
     inventory::adjust(connection, request, &adjustment).await?;
     Ok((adjustment, false))
 }

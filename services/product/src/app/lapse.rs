@@ -101,6 +101,7 @@ mod tests {
             slug: "tea",
             name: "Tea",
             description: "",
+            category_id: "",
             price: Some((1, "USD")),
             attributes: Vec::new(),
             image_url: "",

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use shop_types::Uuid;
 
-use super::{Check, Invalid, Product, ProductStatus};
+use super::{Check, Invalid, Product, ProductStatus, Words};
 
 /// The order of a listing. Ties are broken by id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,23 +18,35 @@ pub(crate) enum Sort {
     Name,
 }
 
+/// Which products a listing is to have, before it is checked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RawFilter<'a> {
+    pub(crate) status: ProductStatus,
+    /// In minor units, inclusive.
+    pub(crate) min_price: Option<i64>,
+    pub(crate) max_price: Option<i64>,
+    pub(crate) in_stock: Option<bool>,
+    /// Words that must all be found.
+    pub(crate) query: &'a str,
+    /// The id or slug of a category; empty for any.
+    pub(crate) category: &'a str,
+}
+
 /// Which products a listing has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Filter {
     status: ProductStatus,
     min_price: Option<i64>,
     max_price: Option<i64>,
     in_stock: Option<bool>,
+    words: Words,
+    category: Option<String>,
 }
 
 impl Filter {
-    /// Checks the bounds against each other. Prices are in minor units, inclusive.
-    pub(crate) fn parse(
-        status: ProductStatus,
-        min_price: Option<i64>,
-        max_price: Option<i64>,
-        in_stock: Option<bool>,
-    ) -> Result<Self, Invalid> {
+    /// Checks everything and reports all that is wrong. A category that is not there is not: it has no products.
+    pub(crate) fn parse(raw: &RawFilter<'_>) -> Result<Self, Invalid> {
+        let RawFilter { status, min_price, max_price, in_stock, query, category } = *raw;
         let mut check = Check::default();
         for (name, bound) in [("min_price", min_price), ("max_price", max_price)] {
             if bound.is_some_and(|amount| amount < 0) {
@@ -46,7 +58,10 @@ impl Filter {
         {
             check.refuse("min_price", "must not be more than max_price");
         }
-        check.finish().map(|()| Self { status, min_price, max_price, in_stock })
+        let words = check.take("q", Words::of_query(query));
+        let category = (!category.is_empty()).then(|| category.to_owned());
+        let filter = words.map(|words| Self { status, min_price, max_price, in_stock, words, category });
+        check.finish_with(filter)
     }
 
     pub(crate) fn status(&self) -> ProductStatus {
@@ -65,10 +80,24 @@ impl Filter {
         self.in_stock
     }
 
+    /// Words that are all in each product.
+    pub(crate) fn words(&self) -> &Words {
+        &self.words
+    }
+
+    /// The id or slug of the category that all products are in or below.
+    pub(crate) fn category(&self) -> Option<&str> {
+        self.category.as_deref()
+    }
+
     /// What a cursor of this listing is bound to.
     pub(crate) fn scope(&self, sort: Sort) -> String {
-        let Self { status, min_price, max_price, in_stock } = self;
-        format!("products sort={sort:?} status={status:?} price={min_price:?}..{max_price:?} in_stock={in_stock:?}")
+        let Self { status, min_price, max_price, in_stock, words, category } = self;
+        let words = words.text();
+        format!(
+            "products sort={sort:?} status={status:?} price={min_price:?}..{max_price:?} in_stock={in_stock:?} \
+             words={words:?} category={category:?}"
+        )
     }
 }
 
@@ -105,26 +134,45 @@ impl Position {
 mod tests {
     use super::*;
 
+    const ANY: RawFilter<'_> = RawFilter {
+        status: ProductStatus::Active,
+        min_price: None,
+        max_price: None,
+        in_stock: None,
+        query: "",
+        category: "",
+    };
+
     #[test]
     fn bounds_are_checked() {
-        let parse = |min, max| Filter::parse(ProductStatus::Active, min, max, None).map_err(|e| e.to_string());
+        let parse =
+            |min_price, max_price| Filter::parse(&RawFilter { min_price, max_price, ..ANY }).map_err(|e| e.to_string());
         assert!(parse(Some(5), Some(5)).is_ok());
         assert_eq!(parse(Some(6), Some(5)), Err("min_price: must not be more than max_price".to_owned()));
         assert_eq!(parse(Some(-1), Some(-2)).unwrap_err().matches("must").count(), 3);
+        let long = Filter::parse(&RawFilter { query: &"x".repeat(101), ..ANY });
+        assert_eq!(long.unwrap_err().into_violations()[0].pointer, "q");
     }
 
     #[test]
     fn listings_differ_in_scope() {
-        let filter = |max, stock| Filter::parse(ProductStatus::Active, None, max, stock).unwrap();
-        let scopes = [
-            filter(None, None).scope(Sort::Newest),
-            filter(None, None).scope(Sort::Name),
-            filter(Some(5), None).scope(Sort::Newest),
-            filter(None, Some(true)).scope(Sort::Newest),
-            Filter::parse(ProductStatus::Archived, None, None, None).unwrap().scope(Sort::Newest),
+        let listings = [
+            (ANY, Sort::Newest),
+            (ANY, Sort::Name),
+            (RawFilter { max_price: Some(5), ..ANY }, Sort::Newest),
+            (RawFilter { min_price: Some(5), ..ANY }, Sort::Newest),
+            (RawFilter { in_stock: Some(true), ..ANY }, Sort::Newest),
+            (RawFilter { status: ProductStatus::Archived, ..ANY }, Sort::Newest),
+            (RawFilter { query: "tea", ..ANY }, Sort::Newest),
+            (RawFilter { query: "tea category", ..ANY }, Sort::Newest),
+            (RawFilter { category: "tea", ..ANY }, Sort::Newest),
         ];
+        let scopes = listings.map(|(raw, sort)| Filter::parse(&raw).unwrap().scope(sort));
         for (index, scope) in scopes.iter().enumerate() {
             assert!(!scopes[..index].contains(scope));
         }
+        // The order and case of words are nothing.
+        let words = |query| Filter::parse(&RawFilter { query, ..ANY }).unwrap().scope(Sort::Newest);
+        assert_eq!(words("green tea"), words(" Tea GREEN"));
     }
 }

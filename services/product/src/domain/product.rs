@@ -3,7 +3,7 @@
 use shop_types::{Currency, Instant, Money, Text, Uuid};
 
 use super::{
-    Attributes, Check, Invalid, Slug,
+    Attributes, Check, Invalid, Slug, Words,
     terms::{ImageUrl, Price, Sku},
 };
 
@@ -11,6 +11,9 @@ use super::{
 const MAX_NAME: usize = 200;
 /// A few pages of text.
 const MAX_DESCRIPTION: usize = 10_000;
+
+/// What is said of the `/category_id` that is no category's.
+pub(crate) const UNKNOWN_CATEGORY: &str = "is no category";
 
 type Name = Text<MAX_NAME>;
 type Description = Text<MAX_DESCRIPTION>;
@@ -33,6 +36,7 @@ pub(crate) struct Product {
     pub(crate) name: String,
     /// Empty when there is none.
     pub(crate) description: String,
+    pub(crate) category_id: Option<Uuid>,
     pub(crate) price: Money,
     pub(crate) attributes: Attributes,
     pub(crate) image_url: Option<String>,
@@ -48,6 +52,11 @@ impl Product {
     pub(crate) fn sort_name(&self) -> String {
         self.name.to_lowercase()
     }
+
+    /// What searches find it by.
+    pub(crate) fn words(&self) -> Words {
+        Words::of([self.name.as_str(), self.description.as_str(), self.sku.as_str()])
+    }
 }
 
 /// The fields of a product before they are checked.
@@ -57,6 +66,8 @@ pub(crate) struct RawProduct<'a> {
     pub(crate) slug: &'a str,
     pub(crate) name: &'a str,
     pub(crate) description: &'a str,
+    /// Empty when there is none.
+    pub(crate) category_id: &'a str,
     /// Amount and currency; absent is a violation.
     pub(crate) price: Option<(i64, &'a str)>,
     pub(crate) attributes: Vec<(&'a str, &'a str)>,
@@ -71,6 +82,7 @@ pub(crate) struct NewProduct {
     slug: Slug,
     name: Name,
     description: Option<Description>,
+    category_id: Option<Uuid>,
     price: Price,
     attributes: Attributes,
     image_url: Option<ImageUrl>,
@@ -84,6 +96,7 @@ impl NewProduct {
         let slug = check.take("/slug", Slug::parse(raw.slug));
         let name = check.take("/name", Name::parse(raw.name));
         let description = parse_description(&mut check, raw.description);
+        let category_id = parse_category(&mut check, raw.category_id);
         let price = if let Some((amount, code)) = raw.price {
             Price::parse(&mut check, amount, code, currency)
         } else {
@@ -94,7 +107,7 @@ impl NewProduct {
         let image_url = parse_image_url(&mut check, raw.image_url);
         let product = match (sku, slug, name, price) {
             (Some(sku), Some(slug), Some(name), Some(price)) => {
-                Some(Self { sku, slug, name, description, price, attributes, image_url })
+                Some(Self { sku, slug, name, description, category_id, price, attributes, image_url })
             }
             _ => None,
         };
@@ -109,6 +122,7 @@ impl NewProduct {
             slug: self.slug.into_string(),
             name: self.name.into_string(),
             description: self.description.map(Text::into_string).unwrap_or_default(),
+            category_id: self.category_id,
             price: self.price.money(),
             attributes: self.attributes,
             image_url: self.image_url.map(ImageUrl::into_string),
@@ -124,6 +138,11 @@ fn parse_description(check: &mut Check, raw: &str) -> Option<Description> {
     if raw.trim().is_empty() { None } else { check.take("/description", Description::parse_multiline(raw)) }
 }
 
+fn parse_category(check: &mut Check, raw: &str) -> Option<Uuid> {
+    // What can't be an id is no category's.
+    if raw.is_empty() { None } else { check.take("/category_id", Uuid::try_parse(raw).map_err(|_| UNKNOWN_CATEGORY)) }
+}
+
 fn parse_image_url(check: &mut Check, raw: &str) -> Option<ImageUrl> {
     if raw.is_empty() { None } else { check.take("/image_url", ImageUrl::parse(raw)) }
 }
@@ -135,6 +154,8 @@ pub(crate) struct RawChange<'a> {
     pub(crate) name: Option<&'a str>,
     /// Empty clears.
     pub(crate) description: Option<&'a str>,
+    /// Empty clears.
+    pub(crate) category_id: Option<&'a str>,
     pub(crate) price: Option<(i64, &'a str)>,
     /// Empty clears.
     pub(crate) image_url: Option<&'a str>,
@@ -146,7 +167,7 @@ pub(crate) struct RawChange<'a> {
 
 /// What a change does to a field that may be empty.
 #[derive(Debug, Clone, Default)]
-enum Patch<T> {
+pub(super) enum Patch<T> {
     #[default]
     Keep,
     Clear,
@@ -155,7 +176,7 @@ enum Patch<T> {
 
 impl<T> Patch<T> {
     /// From a field that is absent to keep, and whose parser gives nothing for an empty text.
-    fn parse<'a>(raw: Option<&'a str>, parse: impl FnOnce(&'a str) -> Option<T>) -> Self {
+    pub(super) fn parse<'a>(raw: Option<&'a str>, parse: impl FnOnce(&'a str) -> Option<T>) -> Self {
         match raw.map(parse) {
             None => Self::Keep,
             Some(None) => Self::Clear,
@@ -170,6 +191,7 @@ pub(crate) struct ProductChange {
     slug: Option<Slug>,
     name: Option<Name>,
     description: Patch<Description>,
+    category_id: Patch<Uuid>,
     price: Option<Price>,
     image_url: Patch<ImageUrl>,
     set_attributes: Attributes,
@@ -186,6 +208,7 @@ impl ProductChange {
             slug: raw.slug.and_then(|slug| check.take("/slug", Slug::parse(slug))),
             name: raw.name.and_then(|name| check.take("/name", Name::parse(name))),
             description: Patch::parse(raw.description, |text| parse_description(&mut check, text)),
+            category_id: Patch::parse(raw.category_id, |id| parse_category(&mut check, id)),
             price: raw.price.and_then(|(amount, code)| Price::parse(&mut check, amount, code, currency)),
             image_url: Patch::parse(raw.image_url, |url| parse_image_url(&mut check, url)),
             set_attributes: Attributes::parse(&mut check, raw.set_attributes.iter().copied()),
@@ -218,6 +241,11 @@ impl ProductChange {
             Patch::Keep => {}
             Patch::Clear => next.description.clear(),
             Patch::Set(description) => next.description = description.into_string(),
+        }
+        match self.category_id {
+            Patch::Keep => {}
+            Patch::Clear => next.category_id = None,
+            Patch::Set(category_id) => next.category_id = Some(category_id),
         }
         if let Some(price) = self.price {
             next.price = price.money();
@@ -279,6 +307,7 @@ mod tests {
             slug: "Tea",
             name: "\0",
             description: "a\0",
+            category_id: "tea",
             price: Some((-1, "EUR")),
             attributes: vec![("a", "")],
             image_url: "file:///etc/passwd",
@@ -290,6 +319,7 @@ mod tests {
             "/slug",
             "/name",
             "/description",
+            "/category_id",
             "/price/currency",
             "/price/amount",
             "/attributes/a",

@@ -44,6 +44,9 @@ pub(crate) struct Stock {
 }
 
 impl Stock {
+    /// A new product's.
+    pub(crate) const EMPTY: Self = Self { available: 0, reserved: 0 };
+
     /// What was stored.
     pub(crate) const fn stored(available: i64, reserved: i64) -> Self {
         Self { available, reserved }
@@ -120,6 +123,19 @@ impl AdjustmentRequest {
         let request =
             reason.map(|reason| Self { product_id, delta, reason: reason.into_string(), key: key.to_owned(), actor });
         check.finish_with(request)
+    }
+
+    /// The adjustment, once it is made.
+    pub(crate) fn made(&self, id: Uuid, at: Instant, stock: Stock) -> Adjustment {
+        Adjustment {
+            id,
+            product_id: self.product_id,
+            delta: self.delta,
+            reason: self.reason.clone(),
+            actor: self.actor.clone(),
+            at,
+            stock,
+        }
     }
 }
 

@@ -32,7 +32,7 @@ impl Sku {
     }
 }
 
-/// The product's name in a URL. Once used, it is never another product's.
+/// The name of a product or category in a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Slug(String);
 
@@ -40,7 +40,7 @@ pub(crate) struct Slug(String);
 pub(crate) enum InvalidSlug {
     #[error("must be 1 to {} of a-z, 0-9 and hyphens", Slug::MAX)]
     Syntax,
-    /// Products are found by id or slug in the same place of a URL.
+    /// What has one is found by id or slug in the same place of a URL.
     #[error("must not look like a UUID")]
     LooksLikeId,
 }
@@ -66,6 +66,28 @@ impl Slug {
 
     pub(crate) fn into_string(self) -> String {
         self.0
+    }
+}
+
+/// How a product or category is found: the two never look alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Key {
+    Id(Uuid),
+    Slug(Slug),
+}
+
+impl Key {
+    /// None for what can be neither and is therefore nobody's.
+    pub(crate) fn parse(raw: &str) -> Option<Self> {
+        Self::parse_id(raw).or_else(|| Self::parse_slug(raw))
+    }
+
+    pub(crate) fn parse_id(raw: &str) -> Option<Self> {
+        Uuid::try_parse(raw).ok().map(Self::Id)
+    }
+
+    pub(crate) fn parse_slug(raw: &str) -> Option<Self> {
+        Slug::parse(raw).ok().map(Self::Slug)
     }
 }
 

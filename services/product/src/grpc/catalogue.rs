@@ -7,8 +7,8 @@ use tonic::{Request, Response, Status, async_trait};
 
 use super::{convert, status::status};
 use crate::{
-    app::{Catalogue, Error, Inventory, Key, ListQuery},
-    domain::{AdjustmentRequest, Filter, ProductStatus, RawChange, RawProduct, Slug},
+    app::{Catalogue, Error, Inventory, ListQuery},
+    domain::{AdjustmentRequest, Filter, Key, ProductStatus, RawChange, RawFilter, RawProduct},
 };
 
 pub(super) struct Products {
@@ -39,9 +39,16 @@ impl ProductService for Products {
         let product_status =
             convert::status(request.status, "status").map_err(status)?.unwrap_or(ProductStatus::Active);
         Catalogue::may_list(product_status, is_staff).map_err(status)?;
-        let filter = Filter::parse(product_status, request.min_price, request.max_price, request.in_stock);
+        let filter = RawFilter {
+            status: product_status,
+            min_price: request.min_price,
+            max_price: request.max_price,
+            in_stock: request.in_stock,
+            query: &request.q,
+            category: &request.category,
+        };
         let query = ListQuery {
-            filter: filter.map_err(status)?,
+            filter: Filter::parse(&filter).map_err(status)?,
             sort: convert::sort(request.sort).map_err(status)?,
             limit: request.limit,
             cursor: &request.cursor,
@@ -64,11 +71,11 @@ impl ProductService for Products {
     ) -> Result<Response<proto::GetProductResponse>, Status> {
         use proto::get_product_request::Key as ProtoKey;
         let key = match request.into_inner().key {
-            Some(ProtoKey::Id(id)) => Key::Id(product_id(&id)?),
-            // What can't be a slug is nobody's.
-            Some(ProtoKey::Slug(slug)) => Key::Slug(Slug::parse(&slug).map_err(|_| status(Error::UnknownProduct))?),
-            None => return Err(status(Error::UnknownProduct)),
+            Some(ProtoKey::Id(id)) => Key::parse_id(&id),
+            Some(ProtoKey::Slug(slug)) => Key::parse_slug(&slug),
+            None => None,
         };
+        let key = key.ok_or_else(|| status(Error::UnknownProduct))?;
         let product = self.catalogue.get(&key).await.map_err(status)?;
         Ok(Response::new(proto::GetProductResponse { product: Some(product.into()) }))
     }
@@ -83,6 +90,7 @@ impl ProductService for Products {
             slug: &request.slug,
             name: &request.name,
             description: &request.description,
+            category_id: &request.category_id,
             price: convert::raw_price(request.price.as_ref()),
             attributes: pairs(&request.attributes),
             image_url: &request.image_url,
@@ -101,6 +109,7 @@ impl ProductService for Products {
             slug: request.slug.as_deref(),
             name: request.name.as_deref(),
             description: request.description.as_deref(),
+            category_id: request.category_id.as_deref(),
             price: convert::raw_price(request.price.as_ref()),
             image_url: request.image_url.as_deref(),
             set_attributes: pairs(&request.attributes),

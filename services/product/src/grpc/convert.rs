@@ -5,7 +5,7 @@ use shop_proto::{product as proto, types};
 use shop_types::{Instant, Money, Uuid};
 
 use crate::domain::{
-    Adjustment, Availability, Invalid, Line, Product, ProductStatus, RefusalReason, RefusedLine, Reservation,
+    Adjustment, Availability, Category, Invalid, Line, Product, ProductStatus, RefusalReason, RefusedLine, Reservation,
     ReservedLine, Sort, Stock,
 };
 
@@ -20,11 +20,23 @@ impl From<Product> for proto::Product {
             price: Some(money(product.price)),
             attributes: product.attributes.into_map().into_iter().collect(),
             image_url: product.image_url.unwrap_or_default(),
-            category_id: String::new(),
+            category_id: product.category_id.map(|id| id.to_string()).unwrap_or_default(),
             status: proto::ProductStatus::from(product.status).into(),
             version: product.version,
             created_at: Some(timestamp(product.created_at)),
             updated_at: Some(timestamp(product.updated_at)),
+        }
+    }
+}
+
+impl From<Category> for proto::Category {
+    fn from(category: Category) -> Self {
+        Self {
+            id: category.id.to_string(),
+            slug: category.slug,
+            name: category.name,
+            parent_id: category.parent_id.map(|id| id.to_string()).unwrap_or_default(),
+            version: category.version,
         }
     }
 }

@@ -6,7 +6,10 @@ use shop_proto::status::{Reason, Refusal, Violation};
 use shop_storage::StorageError;
 use tonic::Status;
 
-use crate::{app::Error, domain::Invalid};
+use crate::{
+    app::Error,
+    domain::{Invalid, MAX_CATEGORIES},
+};
 
 /// When a database that is busy or away is worth another try.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -29,8 +32,19 @@ fn refusal(error: Error) -> Refusal {
             .with_violation("/sku", "is another product's"),
         Error::SlugTaken => Refusal::new(Reason::SlugTaken, "Another product has, or had, this slug.")
             .with_violation("/slug", "is, or was, another product's"),
+        Error::UnknownCategory => Refusal::new(Reason::NotFound, "There is no such category."),
+        Error::CategorySlugTaken => Refusal::new(Reason::SlugTaken, "Another category has this slug.")
+            .with_violation("/slug", "is another category's"),
+        Error::TooManyCategories => Refusal::new(
+            Reason::StateConflict,
+            format!("There are {MAX_CATEGORIES} categories, which is as many as there can be."),
+        ),
+        Error::CategoryNotEmpty => Refusal::new(
+            Reason::CategoryNotEmpty,
+            "Other categories are below it, or products, perhaps archived ones, are in it. Move them first.",
+        ),
         Error::StaleVersion { present } => {
-            Refusal::new(Reason::StaleVersion, format!("The product has version {present} by now."))
+            Refusal::new(Reason::StaleVersion, format!("It has version {present} by now."))
                 .with_metadata("version", present.to_string())
         }
         Error::KeyReused => Refusal::new(

@@ -5,6 +5,7 @@
 
 mod catalogue;
 mod reservations;
+mod search;
 mod stock;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
@@ -22,19 +23,29 @@ pub(crate) struct Migrator;
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         steps([
-            Step { name: "m0001_products", change: |_| catalogue::products().into() },
-            Step { name: "m0002_products_slug", change: |_| catalogue::products_slug().into() },
-            Step { name: "m0003_products_newest", change: |_| catalogue::products_by("created_at").into() },
-            Step { name: "m0004_products_price", change: |_| catalogue::products_by("price_amount").into() },
-            Step { name: "m0005_products_name", change: |_| catalogue::products_by("sort_name").into() },
-            Step { name: "m0006_slugs", change: |_| catalogue::slugs().into() },
-            Step { name: "m0007_stock", change: |_| stock::stock().into() },
-            Step { name: "m0008_stock_ledger", change: |_| stock::ledger().into() },
-            Step { name: "m0009_stock_ledger_key", change: |_| stock::ledger_key().into() },
-            Step { name: "m0010_stock_ledger_order", change: |_| stock::ledger_order().into() },
-            Step { name: "m0011_reservations", change: |_| reservations::reservations().into() },
-            Step { name: "m0012_reservations_lapse", change: |_| reservations::reservations_lapse().into() },
-            Step { name: "m0013_reservation_lines", change: |_| reservations::lines().into() },
+            Step { name: "m0001_categories", change: catalogue::categories },
+            Step { name: "m0002_categories_parent", change: |_| catalogue::categories_parent().into() },
+            Step { name: "m0003_categories_name", change: |_| catalogue::categories_name().into() },
+            Step { name: "m0004_category_tree", change: |_| catalogue::category_tree().into() },
+            Step { name: "m0005_category_tree_row", change: |_| catalogue::category_tree_row().into() },
+            Step { name: "m0006_products", change: catalogue::products },
+            Step { name: "m0007_products_slug", change: |_| catalogue::products_slug().into() },
+            Step { name: "m0008_products_newest", change: |_| catalogue::products_by("created_at").into() },
+            Step { name: "m0009_products_price", change: |_| catalogue::products_by("price_amount").into() },
+            Step { name: "m0010_products_name", change: |_| catalogue::products_by("sort_name").into() },
+            Step { name: "m0011_products_category", change: |_| catalogue::products_category().into() },
+            Step { name: "m0012_products_search", change: search::index },
+            Step { name: "m0013_products_search_insert", change: search::on_insert },
+            Step { name: "m0014_products_search_update", change: search::on_update },
+            Step { name: "m0015_slugs", change: |_| catalogue::slugs().into() },
+            Step { name: "m0016_stock", change: |_| stock::stock().into() },
+            Step { name: "m0017_stock_available", change: |_| stock::available().into() },
+            Step { name: "m0018_stock_ledger", change: |_| stock::ledger().into() },
+            Step { name: "m0019_stock_ledger_key", change: |_| stock::ledger_key().into() },
+            Step { name: "m0020_stock_ledger_order", change: |_| stock::ledger_order().into() },
+            Step { name: "m0021_reservations", change: |_| reservations::reservations().into() },
+            Step { name: "m0022_reservations_lapse", change: |_| reservations::reservations_lapse().into() },
+            Step { name: "m0023_reservation_lines", change: |_| reservations::lines().into() },
         ])
     }
 }

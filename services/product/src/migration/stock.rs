@@ -20,6 +20,11 @@ pub(super) fn stock() -> TableCreateStatement {
         .to_owned()
 }
 
+/// For listings of what is, or is not, in stock.
+pub(super) fn available() -> IndexCreateStatement {
+    Index::create().name("stock_available").table("stock").col("available").col("product_id").to_owned()
+}
+
 /// Every change of `on_hand`: their sum is `on_hand`. An adjustment has a reason, a key and the stock after it, a commit
 /// or return has an order.
 pub(super) fn ledger() -> TableCreateStatement {

@@ -21,6 +21,10 @@ pub(super) mod product {
         pub(crate) sort_name: String,
         #[sea_orm(column_type = "Text")]
         pub(crate) description: String,
+        /// The terms of its words; the indices for searching are made of it by the engines themselves.
+        #[sea_orm(column_type = "Text")]
+        pub(crate) search_text: String,
+        pub(crate) category_id: Option<Uuid>,
         pub(crate) price_amount: i64,
         pub(crate) price_currency: String,
         #[sea_orm(column_type = "Json")]
@@ -42,16 +46,45 @@ pub(super) mod product {
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub(crate) enum Relation {
-        #[sea_orm(has_one = "super::stock::Entity")]
-        Stock,
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(super) mod category {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "categories")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) id: Uuid,
+        pub(crate) slug: String,
+        pub(crate) name: String,
+        pub(crate) sort_name: String,
+        pub(crate) parent_id: Option<Uuid>,
+        pub(crate) version: i64,
     }
 
-    impl Related<super::stock::Entity> for Entity {
-        fn to() -> RelationDef {
-            Relation::Stock.def()
-        }
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// One row, which stands for the shape of the tree of categories: whoever changes that locks it.
+pub(super) mod category_tree {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "category_tree")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) id: i32,
     }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
 
     impl ActiveModelBehavior for ActiveModel {}
 }

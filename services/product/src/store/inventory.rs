@@ -17,10 +17,24 @@ impl From<stock::Model> for Stock {
     }
 }
 
-/// Adds the stock row of a new product.
-pub(crate) async fn insert_empty(connection: &impl ConnectionTrait, product_id: Uuid) -> Result<(), StorageError> {
-    let row = stock::ActiveModel { product_id: Set(product_id), on_hand: Set(0), available: Set(0), reserved: Set(0) };
-    stock::Entity::insert(row).exec_without_returning(connection).await?;
+/// Adds the stock rows of new products, and the adjustment that each of them begins with, if any.
+pub(crate) async fn insert_all<'a>(
+    connection: &impl ConnectionTrait,
+    stocks: impl Iterator<Item = (Uuid, Option<&'a (AdjustmentRequest, Adjustment)>)>,
+) -> Result<(), StorageError> {
+    let (mut rows, mut entries) = (Vec::new(), Vec::new());
+    for (product_id, made) in stocks {
+        let stock = made.map_or(Stock::EMPTY, |(_, adjustment)| adjustment.stock);
+        rows.push(stock::ActiveModel {
+            product_id: Set(product_id),
+            on_hand: Set(stock.on_hand()),
+            available: Set(stock.available()),
+            reserved: Set(stock.reserved()),
+        });
+        entries.extend(made.map(|(request, adjustment)| adjustment_entry(request, adjustment)));
+    }
+    stock::Entity::insert_many(rows).exec_without_returning(connection).await?;
+    ledger::Entity::insert_many(entries).exec_without_returning(connection).await?;
     Ok(())
 }
 
@@ -81,7 +95,13 @@ pub(crate) async fn adjust(
 ) -> Result<(), StorageError> {
     let update = shift([(stock::Column::OnHand, request.delta), (stock::Column::Available, request.delta)]);
     apply(connection, update, request.product_id).await?;
-    let row = ledger::ActiveModel {
+    let entry = adjustment_entry(request, adjustment);
+    ledger::Entity::insert(entry).exec_without_returning(connection).await?;
+    Ok(())
+}
+
+fn adjustment_entry(request: &AdjustmentRequest, adjustment: &Adjustment) -> ledger::ActiveModel {
+    ledger::ActiveModel {
         id: Set(adjustment.id),
         product_id: Set(adjustment.product_id),
         kind: Set(ledger::Kind::Adjustment),
@@ -93,9 +113,7 @@ pub(crate) async fn adjust(
         available_after: Set(Some(adjustment.stock.available())),
         reserved_after: Set(Some(adjustment.stock.reserved())),
         at: Set(adjustment.at.as_micros()),
-    };
-    ledger::Entity::insert(row).exec_without_returning(connection).await?;
-    Ok(())
+    }
 }
 
 /// Moves a line from available to reserved; false when too few are available, and then nothing moved.

@@ -1,18 +1,18 @@
 //! Products and slugs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sea_orm::{
     ActiveModelTrait as _,
     ActiveValue::{NotSet, Set},
-    ColumnTrait as _, Condition, ConnectionTrait, DbErr, EntityTrait as _, IntoActiveModel as _, JoinType, Order,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _, RelationTrait as _, Select, Value,
+    ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, IntoActiveModel as _, JoinType, QueryFilter as _,
+    QuerySelect as _, RelationTrait as _, SqlErr,
 };
 use shop_storage::{StorageError, insert_new};
 use shop_types::{Currency, Instant, Money, Uuid};
 
 use super::entity::{self, product, slug, stock};
-use crate::domain::{Attributes, Availability, Filter, Position, Product, ProductStatus, Slug, Sort, SortKey};
+use crate::domain::{Attributes, Availability, Product, ProductStatus, Slug};
 
 impl From<ProductStatus> for product::Status {
     fn from(status: ProductStatus) -> Self {
@@ -42,6 +42,7 @@ impl TryFrom<product::Model> for Product {
             slug: row.slug,
             name: row.name,
             description: row.description,
+            category_id: row.category_id,
             price: money(row.price_amount, &row.price_currency)?,
             attributes: Attributes::stored(row.attributes.0),
             image_url: row.image_url,
@@ -62,6 +63,8 @@ impl From<&Product> for product::Model {
             name: product.name.clone(),
             sort_name: product.sort_name(),
             description: product.description.clone(),
+            search_text: product.words().text(),
+            category_id: product.category_id,
             price_amount: product.price.amount(),
             price_currency: product.price.currency().as_str().to_owned(),
             attributes: entity::Attributes(product.attributes.clone().into_map()),
@@ -79,10 +82,27 @@ pub(super) fn money(amount: i64, currency: &str) -> Result<Money, DbErr> {
     Ok(Money::new(amount, currency))
 }
 
-/// Adds a product; false when its SKU is taken. Its slug has to be claimed in the same transaction.
-pub(crate) async fn insert(connection: &impl ConnectionTrait, product: &Product) -> Result<bool, StorageError> {
+/// What became of a product that was to be stored. But for `Done`, the transaction is to be given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stored {
+    Done,
+    /// A new one's SKU is another's.
+    SkuTaken,
+    /// The version before a changed one is no longer the present one.
+    Stale,
+    /// Its category is not, or no longer, there.
+    UnknownCategory,
+}
+
+/// Adds a product. Its slug has to be claimed in the same transaction.
+pub(crate) async fn insert(connection: &impl ConnectionTrait, product: &Product) -> Result<Stored, StorageError> {
     let row = product::Model::from(product).into_active_model();
-    insert_new(connection, product::Entity::insert(row)).await
+    match insert_new(connection, product::Entity::insert(row)).await {
+        Ok(true) => Ok(Stored::Done),
+        Ok(false) => Ok(Stored::SkuTaken),
+        Err(error) if names_nothing(&error) => Ok(Stored::UnknownCategory),
+        Err(error) => Err(error),
+    }
 }
 
 /// Makes a slug the product's for ever; false when it is, or ever was, another's.
@@ -98,8 +118,14 @@ pub(crate) async fn claim_slug(
     insert_new(connection, slug::Entity::insert(row)).await
 }
 
-/// Stores the next version of a product; false when `product.version - 1` is no longer the present one.
-pub(crate) async fn update(connection: &impl ConnectionTrait, product: &Product) -> Result<bool, StorageError> {
+/// Whether a row would refer to one that is not there: of a product, only the category can.
+fn names_nothing(error: &StorageError) -> bool {
+    let StorageError::Database(error) = error else { return false };
+    matches!(error.sql_err(), Some(SqlErr::ForeignKeyConstraintViolation(_)))
+}
+
+/// Stores the next version of a product.
+pub(crate) async fn update(connection: &impl ConnectionTrait, product: &Product) -> Result<Stored, StorageError> {
     let mut row = product::Model::from(product).into_active_model().reset_all();
     row.id = NotSet;
     let updated = product::Entity::update_many()
@@ -107,8 +133,14 @@ pub(crate) async fn update(connection: &impl ConnectionTrait, product: &Product)
         .filter(product::Column::Id.eq(product.id))
         .filter(product::Column::Version.eq(product.version - 1))
         .exec(connection)
-        .await?;
-    Ok(updated.rows_affected == 1)
+        .await
+        .map_err(StorageError::from);
+    match updated {
+        Ok(updated) if updated.rows_affected == 1 => Ok(Stored::Done),
+        Ok(_) => Ok(Stored::Stale),
+        Err(error) if names_nothing(&error) => Ok(Stored::UnknownCategory),
+        Err(error) => Err(error),
+    }
 }
 
 pub(crate) async fn find(connection: &impl ConnectionTrait, id: Uuid) -> Result<Option<Product>, StorageError> {
@@ -130,16 +162,39 @@ pub(crate) async fn find_by_slug(
     Ok(row.map(Product::try_from).transpose()?)
 }
 
-/// Whether some product has the SKU.
-pub(crate) async fn has_sku(connection: &impl ConnectionTrait, sku: &str) -> Result<bool, StorageError> {
-    let found: Option<Uuid> = product::Entity::find()
+/// Those of new products whose SKU or slug some product has already, by id.
+pub(crate) async fn find_present<'a>(
+    connection: &impl ConnectionTrait,
+    new: impl Iterator<Item = &'a Product> + Clone,
+) -> Result<HashSet<Uuid>, StorageError> {
+    let skus: Vec<String> = product::Entity::find()
         .select_only()
-        .column(product::Column::Id)
-        .filter(product::Column::Sku.eq(sku))
+        .column(product::Column::Sku)
+        .filter(product::Column::Sku.is_in(new.clone().map(|product| product.sku.as_str())))
         .into_tuple()
-        .one(connection)
+        .all(connection)
         .await?;
-    Ok(found.is_some())
+    let slugs: Vec<String> = slug::Entity::find()
+        .select_only()
+        .column(slug::Column::Slug)
+        .filter(slug::Column::Slug.is_in(new.clone().map(|product| product.slug.as_str())))
+        .into_tuple()
+        .all(connection)
+        .await?;
+    let (skus, slugs): (HashSet<_>, HashSet<_>) = (skus.into_iter().collect(), slugs.into_iter().collect());
+    Ok(new.filter(|new| skus.contains(&new.sku) || slugs.contains(&new.slug)).map(|new| new.id).collect())
+}
+
+/// Adds products that none has the SKU or slug of, with their slugs.
+pub(crate) async fn insert_all<'a>(
+    connection: &impl ConnectionTrait,
+    new: impl Iterator<Item = &'a Product> + Clone,
+) -> Result<(), StorageError> {
+    let rows = new.clone().map(|product| product::Model::from(product).into_active_model());
+    product::Entity::insert_many(rows).exec_without_returning(connection).await?;
+    let slugs = new.map(|new| slug::ActiveModel { slug: Set(new.slug.clone()), product_id: Set(new.id) });
+    slug::Entity::insert_many(slugs).exec_without_returning(connection).await?;
+    Ok(())
 }
 
 /// The currency of the catalogue, if it has a product: all are of one.
@@ -151,69 +206,6 @@ pub(crate) async fn currency(connection: &impl ConnectionTrait) -> Result<Option
         .one(connection)
         .await?;
     Ok(code.map(|code| money(0, &code)).transpose()?.map(Money::currency))
-}
-
-/// At most `limit` products after a position, with what can be bought of each when asked for.
-pub(crate) async fn list(
-    connection: &impl ConnectionTrait,
-    filter: &Filter,
-    sort: Sort,
-    after: Option<&Position>,
-    limit: u64,
-    with_availability: bool,
-) -> Result<Vec<(Product, Option<Availability>)>, StorageError> {
-    let mut query = product::Entity::find().filter(product::Column::Status.eq(product::Status::from(filter.status())));
-    if let Some(min) = filter.min_price() {
-        query = query.filter(product::Column::PriceAmount.gte(min));
-    }
-    if let Some(max) = filter.max_price() {
-        query = query.filter(product::Column::PriceAmount.lte(max));
-    }
-    if with_availability || filter.in_stock().is_some() {
-        query = query.join(JoinType::InnerJoin, product::Relation::Stock.def());
-    }
-    match (filter.status(), filter.in_stock()) {
-        (_, None) | (ProductStatus::Archived, Some(false)) => {}
-        (ProductStatus::Active, Some(true)) => query = query.filter(stock::Column::Available.gt(0)),
-        (ProductStatus::Active, Some(false)) => query = query.filter(stock::Column::Available.eq(0)),
-        // Nothing archived can be bought.
-        (ProductStatus::Archived, Some(true)) => return Ok(Vec::new()),
-    }
-    let query = page(query, sort, after).limit(limit);
-    if !with_availability {
-        let rows = query.all(connection).await?;
-        return rows.into_iter().map(|row| Ok((Product::try_from(row)?, None))).collect();
-    }
-    let rows = query.select_also(stock::Entity).all(connection).await?;
-    rows.into_iter()
-        .map(|(row, stock)| {
-            let availability = stock.map(|stock| buyable(row.id, stock.available, row.status));
-            Ok((Product::try_from(row)?, availability))
-        })
-        .collect()
-}
-
-/// Orders a listing and begins it after a position. The first comparison, which the second implies, is what an index
-/// can be searched by.
-fn page(query: Select<product::Entity>, sort: Sort, after: Option<&Position>) -> Select<product::Entity> {
-    let (column, order) = match sort {
-        Sort::Newest => (product::Column::CreatedAt, Order::Desc),
-        Sort::PriceAscending => (product::Column::PriceAmount, Order::Asc),
-        Sort::PriceDescending => (product::Column::PriceAmount, Order::Desc),
-        Sort::Name => (product::Column::SortName, Order::Asc),
-    };
-    let query = query.order_by(column, order.clone()).order_by(product::Column::Id, order.clone());
-    let Some(Position { key, id }) = after else { return query };
-    let key = match key {
-        SortKey::Number(number) => Value::from(*number),
-        SortKey::Text(text) => Value::from(text.clone()),
-    };
-    let (at_or_after, beyond, id_beyond) = if order == Order::Asc {
-        (column.gte(key.clone()), column.gt(key), product::Column::Id.gt(*id))
-    } else {
-        (column.lte(key.clone()), column.lt(key), product::Column::Id.lt(*id))
-    };
-    query.filter(at_or_after).filter(Condition::any().add(beyond).add(id_beyond))
 }
 
 /// What can be bought of each of the products, in no order; unknown ids are left out.
@@ -266,7 +258,7 @@ pub(crate) async fn find_orderable(
 }
 
 /// Nothing archived can be bought, whatever is in the warehouse.
-fn buyable(product_id: Uuid, available: i64, status: product::Status) -> Availability {
+pub(super) fn buyable(product_id: Uuid, available: i64, status: product::Status) -> Availability {
     let available = match status {
         product::Status::Active => available,
         product::Status::Archived => 0,

@@ -6,10 +6,10 @@ use sea_orm::{
     ActiveEnum as _,
     ActiveValue::Set,
     ColumnTrait as _, ConnectionTrait, DbBackend, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, Select, TryInsertResult,
+    QuerySelect as _, Select,
     sea_query::{Expr, ExprTrait as _},
 };
-use shop_storage::{StorageError, clock};
+use shop_storage::{StorageError, clock, insert_new};
 use shop_types::{Instant, Uuid};
 
 use super::{
@@ -58,11 +58,7 @@ pub(crate) async fn insert(
         created_at: Set(now.as_micros()),
         changed_at: Set(now.as_micros()),
     };
-    let inserted = reservation::Entity::insert(row)
-        .on_conflict_do_nothing_on([reservation::Column::OrderId])
-        .exec_without_returning(connection)
-        .await?;
-    Ok(matches!(inserted, TryInsertResult::Inserted(rows) if rows == 1))
+    insert_new(connection, reservation::Entity::insert(row)).await
 }
 
 /// The state of an order's reservation, locked until the transaction ends where rows have locks.

@@ -129,6 +129,38 @@ impl Shop {
         product
     }
 
+    /// Makes a category; its name is its slug. An empty parent is none.
+    pub(crate) async fn category(&self, slug: &str, parent_id: &str) -> Result<proto::Category, Refusal> {
+        let request = proto::CreateCategoryRequest {
+            slug: slug.to_owned(),
+            name: slug.to_owned(),
+            parent_id: parent_id.to_owned(),
+        };
+        let created = answer(self.categories.clone().create_category(self.as_staff(request)).await);
+        created.map(|created| created.category.unwrap())
+    }
+
+    /// Makes a product of the request with its words and category.
+    pub(crate) async fn create(&self, request: proto::CreateProductRequest) -> Result<proto::Product, Refusal> {
+        let created = answer(self.products.clone().create_product(self.as_staff(request)).await);
+        created.map(|created| created.product.unwrap())
+    }
+
+    /// Follows the cursors to the end and names the products in order.
+    pub(crate) async fn list_all(&self, request: &proto::ListProductsRequest) -> Vec<String> {
+        let mut slugs = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let request = self.as_staff(proto::ListProductsRequest { cursor, ..request.clone() });
+            let page = self.products.clone().list_products(request).await.unwrap().into_inner();
+            slugs.extend(page.products.into_iter().map(|listed| listed.product.unwrap().slug));
+            if page.next_cursor.is_empty() {
+                return slugs;
+            }
+            cursor = page.next_cursor;
+        }
+    }
+
     pub(crate) async fn adjust(
         &self,
         product_id: &str,

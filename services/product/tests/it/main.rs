@@ -9,6 +9,7 @@
 mod access;
 mod audit;
 mod catalogue;
+mod categories;
 mod concurrency;
 mod harness;
 mod inventory;
@@ -16,5 +17,6 @@ mod lapse;
 mod listing;
 mod matrix;
 mod properties;
+mod search;
 mod seed;
 mod user;

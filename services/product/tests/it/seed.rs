@@ -35,12 +35,12 @@ async fn seeding_twice_is_seeding_once() {
     let database = open(&own).await;
     let usd: Currency = "USD".parse().unwrap();
     let coffee = SeedProduct { sku: "COFFEE".into(), slug: "coffee".into(), name: "Coffee".into(), stock: 0, ..tea() };
-    assert_eq!(seed(&database, usd, &[tea()]).await.unwrap(), Seeded { created: 1, present: 0 });
+    assert_eq!(seed(&database, usd, &[], [tea()]).await.unwrap(), Seeded { created: 1, present: 0 });
     let repriced = SeedProduct { price: 1, stock: 5, ..tea() };
-    let seeded = seed(&database, usd, &[repriced, coffee]).await.unwrap();
+    let seeded = seed(&database, usd, &[], [repriced, coffee]).await.unwrap();
     assert_eq!(seeded, Seeded { created: 1, present: 1 });
     let wrong = SeedProduct { sku: "X".into(), slug: "X".into(), ..tea() };
-    assert!(seed(&database, usd, &[wrong]).await.unwrap_err().to_string().contains("/slug"));
+    assert!(seed(&database, usd, &[], [wrong]).await.unwrap_err().to_string().contains("/slug"));
     database.close().await.unwrap();
 
     let shop = Shop::open_with(|served| served.database = own.options()).await;
@@ -65,7 +65,7 @@ async fn a_start_refuses_what_it_can_not_serve_from() {
     assert!(refused.to_string().contains("migrate up"), "{refused:#}");
 
     let database = open(&own).await;
-    seed(&database, "USD".parse().unwrap(), &[tea()]).await.unwrap();
+    seed(&database, "USD".parse().unwrap(), &[], [tea()]).await.unwrap();
     // Replicas share a server; a file is one process's.
     if database.backend() == DbBackend::Sqlite {
         let refused = shop_product::start(options.clone(), &shutdown).await.unwrap_err();

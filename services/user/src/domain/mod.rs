@@ -2,7 +2,6 @@
 
 mod address;
 mod email;
-mod invalid;
 mod password;
 mod refresh;
 mod revocation;
@@ -11,9 +10,9 @@ mod user;
 
 pub(crate) use address::{Address, AddressChange, AddressPart, Label, MAX_ADDRESSES};
 pub(crate) use email::Email;
-pub(crate) use invalid::{Check, Invalid};
 pub(crate) use password::Password;
 pub(crate) use refresh::{Presented, RefreshToken, SESSION_TTL, Session, SessionSecret};
 pub(crate) use revocation::{Revocation, Subject, forget_after};
+pub(crate) use shop_types::{Check, Invalid};
 pub(crate) use throttle::{ClientAddress, Failures, Limit, SPACING, Verdict, WINDOW, account_key, judge};
 pub(crate) use user::{DisplayName, Standing, User};
