@@ -74,6 +74,8 @@ reasons! {
     NotFound = "NOT_FOUND", NotFound, 404, "There is nothing here";
     /// The URL exists, the method does not (gateway only).
     MethodNotAllowed = "METHOD_NOT_ALLOWED", Unimplemented, 405, "The method is not allowed here";
+    /// The body did not arrive in time (gateway only).
+    RequestTimeout = "REQUEST_TIMEOUT", DeadlineExceeded, 408, "The request took too long to arrive";
     /// Another account has the e-mail.
     EmailTaken = "EMAIL_TAKEN", AlreadyExists, 409, "The e-mail is taken";
     /// A product has, or had, the SKU.
@@ -124,6 +126,8 @@ reasons! {
     Unavailable = "UNAVAILABLE", Unavailable, 503, "Part of the shop can't be reached";
     /// The order is not settled yet: repeat with the same key.
     OrderPending = "ORDER_PENDING", Unavailable, 503, "The order is not settled yet";
+    /// The interface is closed for a while (gateway only).
+    Maintenance = "MAINTENANCE", Unavailable, 503, "The shop is closed for maintenance";
     /// The server at this address is another instance than the one called.
     WrongInstance = "WRONG_INSTANCE", Unavailable, 503, "Part of the shop can't be reached";
     /// It took longer than the caller was willing to wait.

@@ -59,6 +59,12 @@ impl Problem {
         self.refusal.reason
     }
 
+    /// Says when to try again.
+    pub(crate) fn with_retry_after(mut self, delay: Duration) -> Self {
+        self.refusal.retry_after = Some(delay);
+        self
+    }
+
     /// The same occurrence under another reason, with the time to wait kept.
     pub(crate) fn recast(self, reason: Reason, detail: impl Into<String>) -> Self {
         let retry_after = self.refusal.retry_after;
@@ -91,6 +97,10 @@ impl Problem {
         }
         if let Some(delay) = self.retry_after() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(delay)));
+        }
+        if matches!(self.status(), StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE) {
+            // What was not read of the body is not the next request.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if self.refusal.metadata.get(REPLAYED).is_some_and(|replayed| replayed == "true") {
             headers.insert("idempotency-replayed", HeaderValue::from_static("true"));
@@ -219,6 +229,23 @@ impl IntoResponse for Problem {
         let status = self.status();
         let mut response = status.into_response();
         response.extensions_mut().insert(Unrendered(Arc::new(self)));
+        response
+    }
+}
+
+/// A failure that several requests share, since one call was made for all.
+pub(crate) struct SharedProblem(Arc<Problem>);
+
+impl From<Arc<Problem>> for SharedProblem {
+    fn from(problem: Arc<Problem>) -> Self {
+        Self(problem)
+    }
+}
+
+impl IntoResponse for SharedProblem {
+    fn into_response(self) -> Response {
+        let mut response = self.0.status().into_response();
+        response.extensions_mut().insert(Unrendered(self.0));
         response
     }
 }

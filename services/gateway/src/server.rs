@@ -7,19 +7,20 @@ use std::{
 };
 
 use anyhow::Context as _;
-use axum::{Router, middleware};
+use axum::Router;
 use shop_auth::{KeyBundle, Revocations, ServiceSigner, Verifier, revocation};
-use shop_discovery::{Address, Discovery, Pool, PoolOptions};
+use shop_discovery::{Address, Discovery, Pool, PoolOptions, Resolver as _};
 use shop_proto::user::user_service_client::UserServiceClient;
-use shop_server::{Gate, HttpLimits, HttpServer, ObserveHttp, Running, ServerOptions, Shutdown};
+use shop_server::{Gate, HttpServer, ObserveHttp, Running, Shutdown};
 use tokio_util::sync::CancellationToken;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 use crate::{
     NAME, Options,
-    edge::{self, Edge},
+    edge::{self, Edge, EdgeLayer, Policy},
+    events::Streams,
     openapi,
-    state::{Gateway, Upstreams},
+    state::{Gateway, Keys, Upstreams},
 };
 
 /// Where the gateway serves unless told otherwise.
@@ -31,8 +32,8 @@ const PROBE_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Binds and serves. Readiness follows once every service was reached; the services need not be there yet.
 pub async fn start(options: Options, shutdown: &Shutdown) -> anyhow::Result<Running> {
-    let Options { server, auth, discovery, upstreams } = options;
-    let keys = KeyBundle::load(&auth.key_bundle).context("the key bundle can't be loaded")?;
+    let Options { server, auth, discovery, edge, upstreams } = options;
+    let bundle = KeyBundle::load(&auth.key_bundle).context("the key bundle can't be loaded")?;
     let signer = ServiceSigner::new(&auth, NAME, &server.shop_uid).context("the signing keys can't be loaded")?;
     let http = HttpServer::bind(NAME, DEFAULT_LISTEN, &server).await?;
 
@@ -43,10 +44,12 @@ pub async fn start(options: Options, shutdown: &Shutdown) -> anyhow::Result<Runn
     });
     let options = PoolOptions { tls: http.tls(), ..PoolOptions::default() };
     let pool = |service, addresses: &[Address]| discovery.pool(service, addresses, options.clone());
+    let streams = PoolOptions { max_in_flight: edge.max_event_streams, ..options.clone() };
     let upstreams = Upstreams {
         user: pool("user", &upstreams.user_address),
         product: pool("product", &upstreams.product_address),
         order: pool("order", &upstreams.order_address),
+        watched_order: discovery.pool("order", &upstreams.order_address, streams),
     };
     for (service, pool) in [("user", &upstreams.user), ("product", &upstreams.product), ("order", &upstreams.order)] {
         let opened = open_when_reached(http.readiness().gate(service), pool.clone());
@@ -55,22 +58,25 @@ pub async fn start(options: Options, shutdown: &Shutdown) -> anyhow::Result<Runn
     let revocations = Revocations::followed();
     let users = UserServiceClient::new(upstreams.user.clone());
     shutdown.spawn("revocation feed", revocation::follow(users, signer.clone(), revocations.clone(), shutdown.token()));
-    let verifier = Verifier::new(keys.clone(), NAME, &server.shop_uid, revocations);
-    let running =
-        http.start(router(Gateway::new(upstreams, verifier, signer, keys), &server), HttpLimits::default(), shutdown);
+    let verifier = Verifier::new(bundle.clone(), NAME, &server.shop_uid, revocations);
+
+    let gateways = discovery.resolver(NAME, &[]).watch();
+    let policy = Policy::follow(edge.clone(), discovery.settings(), gateways, shutdown);
+    let guard = Edge::new(&edge, policy, verifier.clone(), server.max_in_flight, server.request_timeout);
+    let streams = Streams::new(edge.max_event_streams, edge.max_event_streams_per_user);
+    let gateway = Gateway::new(upstreams, Keys { verifier, signer, bundle }, streams, shutdown.token());
+    let running = http.start(router(gateway, guard), edge.connections(), shutdown);
     discovery.register(running.addresses().serve, running.readiness());
     Ok(running)
 }
 
 /// All routes behind all layers.
-fn router(gateway: Gateway, server: &ServerOptions) -> Router {
-    let edge = Arc::new(Edge::new(server.max_in_flight, server.request_timeout));
+fn router(gateway: Gateway, guard: Edge) -> Router {
     let (routes, _) = openapi::routes().split_for_parts();
     routes
         .method_not_allowed_fallback(edge::other_method)
         .fallback(edge::not_found)
-        .layer(middleware::from_fn_with_state(edge, edge::guard))
-        .layer(ObserveHttp::new(NAME))
+        .layer((ObserveHttp::new(NAME), EdgeLayer(Arc::new(guard))))
         .with_state(gateway)
 }
 

@@ -89,6 +89,9 @@ pub(crate) struct UpOptions {
     /// How to say that the shop is ready.
     #[arg(long, default_value = "text")]
     pub(crate) output: Output,
+    /// What the gateway allows its clients.
+    #[command(flatten)]
+    pub(crate) edge: shop_gateway::EdgeOptions,
 }
 
 /// Options of `shop audit`.

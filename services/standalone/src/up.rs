@@ -181,6 +181,7 @@ async fn start(options: &UpOptions, data: &DataDir) -> anyhow::Result<Services> 
         server: ServerOptions::embedded(options.listen),
         auth: data.auth(shop_gateway::NAME),
         discovery: DiscoveryOptions::default(),
+        edge: options.edge.clone(),
         upstreams: shop_gateway::UpstreamOptions {
             user_address,
             product_address,

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 mod value;
 
+pub use value::parse_origin;
+
 /// More than any shop sets: the document is read by every process at each change.
 pub const MAX_BYTES: usize = 64 * 1024;
 
@@ -33,7 +35,7 @@ pub struct Settings {
     /// fractions.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "value::ratio")]
     pub trace_sample_ratio: Option<f64>,
-    /// Whether the gateway turns everything but reads away.
+    /// Whether the gateway answers every call of the interface with 503.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<bool>,
 }

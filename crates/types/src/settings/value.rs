@@ -62,9 +62,15 @@ fn read_origins(origins: &[String]) -> Result<Vec<String>, String> {
     if origins.len() > 1 && origins.iter().any(|origin| origin == "*") {
         return Err("\"*\" allows every origin and must stand alone".to_owned());
     }
-    match origins.iter().find(|origin| *origin != "*" && !is_origin(origin)) {
-        Some(other) => Err(format!("{other:?} is no origin such as https://shop.example or http://localhost:3000")),
-        None => Ok(origins.to_vec()),
+    origins.iter().map(|origin| parse_origin(origin)).collect()
+}
+
+/// Reads one origin, or the `*` that stands for any.
+pub fn parse_origin(text: &str) -> Result<String, String> {
+    if text == "*" || is_origin(text) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("{text:?} is no origin such as https://shop.example or http://localhost:3000"))
     }
 }
 

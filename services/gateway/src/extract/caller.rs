@@ -1,30 +1,29 @@
-//! Who calls: verified here so that a refusal comes before the body is read, and forwarded so that the services, which
-//! know whose what is, judge again.
+//! Who calls: verified at the edge, judged here so that a refusal comes before the body is read, and forwarded so that the
+//! services, which know whose what is, judge again.
 
 use std::net::IpAddr;
 
 use axum::extract::FromRequestParts;
-use http::{HeaderMap, request::Parts};
-use shop_auth::{Caller, UserCaller};
+use http::{HeaderValue, header, request::Parts};
+use shop_auth::{Caller, UserCaller, Verifier};
 use shop_proto::{access::Rule, status::Reason};
-use shop_server::Peer;
-use tonic::metadata::{Ascii, MetadataValue};
 
-use crate::{problem::Problem, state::Gateway};
+use crate::{edge::Visit, problem::Problem, state::Gateway};
 
 /// The credential as it was presented, to be passed on.
-type Bearer = Option<MetadataValue<Ascii>>;
+type Authorization = Option<HeaderValue>;
 
 /// Anyone. A token that is presented must still be valid.
 pub(crate) struct Visitor {
-    bearer: Bearer,
+    authorization: Authorization,
 }
 
 /// A signed-in user of any role.
+#[derive(Clone)]
 pub(crate) struct SignedIn {
     /// Who it is.
     pub user: UserCaller,
-    bearer: Bearer,
+    authorization: Authorization,
 }
 
 /// A user with the role staff or admin.
@@ -39,14 +38,21 @@ pub(crate) struct ClientAddress(pub IpAddr);
 impl Visitor {
     /// A call in the visitor's name.
     pub(crate) fn request<T>(&self, message: T) -> tonic::Request<T> {
-        request(self.bearer.as_ref(), message)
+        request(self.authorization.as_ref(), message)
     }
 }
 
 impl SignedIn {
     /// A call in the user's name.
     pub(crate) fn request<T>(&self, message: T) -> tonic::Request<T> {
-        request(self.bearer.as_ref(), message)
+        request(self.authorization.as_ref(), message)
+    }
+
+    /// Whether the token is still good: not expired, not revoked, of a session that stands.
+    pub(crate) fn is_still_allowed(&self, verifier: &Verifier) -> bool {
+        let headers = self.authorization.iter().map(|value| (header::AUTHORIZATION, value.clone())).collect();
+        let caller = shop_auth::bearer(&headers).ok().flatten().map(|token| verifier.verify(token));
+        caller.is_some_and(|caller| caller.is_ok_and(|caller| verifier.permit(Rule::Owner, &caller).is_ok()))
     }
 
     /// The user's id as the contracts write it.
@@ -69,10 +75,12 @@ impl Admin {
     }
 }
 
-fn request<T>(bearer: Option<&MetadataValue<Ascii>>, message: T) -> tonic::Request<T> {
+fn request<T>(authorization: Option<&HeaderValue>, message: T) -> tonic::Request<T> {
     let mut request = tonic::Request::new(message);
-    if let Some(bearer) = bearer {
-        request.metadata_mut().insert("authorization", bearer.clone());
+    if let Some(authorization) = authorization {
+        let mut authorization = authorization.clone();
+        authorization.set_sensitive(true);
+        request.metadata_mut().as_mut().insert(header::AUTHORIZATION, authorization);
     }
     request
 }
@@ -80,9 +88,9 @@ fn request<T>(bearer: Option<&MetadataValue<Ascii>>, message: T) -> tonic::Reque
 impl FromRequestParts<Gateway> for Visitor {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
-        let (_, bearer) = identify(&parts.headers, gateway)?;
-        Ok(Self { bearer })
+    async fn from_request_parts(parts: &mut Parts, _: &Gateway) -> Result<Self, Problem> {
+        let (_, authorization) = identify(parts)?;
+        Ok(Self { authorization })
     }
 }
 
@@ -90,7 +98,7 @@ impl FromRequestParts<Gateway> for SignedIn {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
-        permitted(&parts.headers, gateway, Rule::Owner)
+        permitted(parts, gateway, Rule::Owner)
     }
 }
 
@@ -98,7 +106,7 @@ impl FromRequestParts<Gateway> for Staff {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
-        permitted(&parts.headers, gateway, Rule::Staff).map(Self)
+        permitted(parts, gateway, Rule::Staff).map(Self)
     }
 }
 
@@ -106,38 +114,41 @@ impl FromRequestParts<Gateway> for Admin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
-        permitted(&parts.headers, gateway, Rule::Admin).map(Self)
+        permitted(parts, gateway, Rule::Admin).map(Self)
     }
 }
 
 /// The user, if a method with the rule is open to them.
-fn permitted(headers: &HeaderMap, gateway: &Gateway, rule: Rule) -> Result<SignedIn, Problem> {
-    let (caller, bearer) = identify(headers, gateway)?;
+fn permitted(parts: &Parts, gateway: &Gateway, rule: Rule) -> Result<SignedIn, Problem> {
+    let (caller, authorization) = identify(parts)?;
     if matches!(caller, Caller::Service(_)) {
         return Err(Problem::new(Reason::InvalidToken, "This is not a user's access token."));
     }
-    gateway.verifier().permit(rule, &caller)?;
+    gateway.verifier().permit(rule, caller)?;
     match caller {
-        Caller::User(user) => Ok(SignedIn { user, bearer }),
+        Caller::User(user) => Ok(SignedIn { user: user.clone(), authorization }),
         Caller::Anonymous | Caller::Service(_) => {
             Err(Problem::new(Reason::Unauthenticated, "This needs an access token."))
         }
     }
 }
 
-fn identify(headers: &HeaderMap, gateway: &Gateway) -> Result<(Caller, Bearer), Problem> {
-    let Some(token) = shop_auth::bearer(headers)? else { return Ok((Caller::Anonymous, None)) };
-    let caller = gateway.verifier().verify(token)?;
-    let mut bearer = MetadataValue::try_from(format!("Bearer {token}")).map_err(Problem::internal)?;
-    bearer.set_sensitive(true);
-    Ok((caller, Some(bearer)))
+fn identify(parts: &Parts) -> Result<(&Caller, Authorization), Problem> {
+    let credential = visit(parts)?.credential();
+    match &credential.caller {
+        Ok(caller) => Ok((caller, credential.authorization.clone())),
+        Err(refusal) => Err(refusal.clone().into()),
+    }
+}
+
+fn visit(parts: &Parts) -> Result<&Visit, Problem> {
+    parts.extensions.get::<Visit>().ok_or_else(|| Problem::internal("the request has no visit"))
 }
 
 impl FromRequestParts<Gateway> for ClientAddress {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Gateway) -> Result<Self, Problem> {
-        let peer = parts.extensions.get::<Peer>().ok_or_else(|| Problem::internal("the peer is not known"))?;
-        Ok(Self(peer.address.ip().to_canonical()))
+        visit(parts).map(|visit| Self(visit.address()))
     }
 }

@@ -9,9 +9,9 @@ mod object;
 mod path;
 mod query;
 
-pub(crate) use body::{Action, JsonBody, RawBody};
+pub(crate) use body::{Action, JsonBody, RawBody, longest_body};
 pub(crate) use caller::{Admin, ClientAddress, SignedIn, Staff, Visitor};
-pub(crate) use header::{IdempotencyKey, IfMatch, IfNoneMatch, WebhookSignature, etag};
+pub(crate) use header::{IdempotencyKey, IfMatch, IfMatchIfAny, IfNoneMatch, LastEventId, WebhookSignature, etag};
 pub(crate) use path::UrlPath;
 pub(crate) use query::pairs;
 pub(crate) use query::{NoQuery, UrlQuery};

@@ -78,6 +78,11 @@ impl NewAdjustment {
 
 /// An entry of the stock ledger.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "id": "0198c9a5-aaaa-7c4e-9d0a-3f1f5f0a1b2c", "delta": 50, "reason": "delivery 4711",
+    "actor": "0198c9a5-7777-7c4e-9d0a-3f1f5f0a1b2c", "at": "2026-11-22T09:00:00Z",
+    "inventory": {"product_id": "0198c9a5-7d3e-7c4e-9d0a-3f1f5f0a1b2c", "on_hand": 50, "reserved": 8, "available": 42}
+})))]
 pub(crate) struct Adjustment {
     /// Its id.
     pub id: Id,

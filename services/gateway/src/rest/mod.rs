@@ -4,6 +4,7 @@
 //! without a value is `null`.
 
 mod address;
+mod category;
 mod inventory;
 mod listing;
 mod order;
@@ -14,16 +15,17 @@ mod user;
 mod value;
 
 pub(crate) use address::{Address, AddressPage, AddressPatch, NewAddress, PostalAddress};
+pub(crate) use category::{Category, CategoryPage, CategoryPatch, NewCategory};
 pub(crate) use inventory::{Adjustment, Availability, Inventory, NewAdjustment};
 pub(crate) use listing::{Cursor, Limit, Page, PageQuery};
-pub(crate) use order::{Cancellation, Empty, HistoryPage, ListOrdersQuery, NewOrder, Order, OrderPage};
+pub(crate) use order::{Cancellation, Empty, HistoryEntry, HistoryPage, ListOrdersQuery, NewOrder, Order, OrderPage};
 pub(crate) use patch::Patch;
 pub(crate) use payment::{NewPayment, NewRefund, Payment, PaymentNotice, Refund, WebhookReceipt};
-pub(crate) use product::{ListProductsQuery, NewProduct, Product, ProductKey, ProductPage, ProductPatch};
+pub(crate) use product::{ListProductsQuery, NewProduct, Product, ProductPage, ProductPatch};
 pub(crate) use user::{
     Credentials, NewUser, PasswordChange, ProfilePatch, RefreshToken, Tokens, User, UserPage, UserPatch,
 };
-pub(crate) use value::{Id, Money, Timestamp};
+pub(crate) use value::{Id, Money, SlugOrId, Timestamp};
 
 /// A service answered something the contracts do not allow.
 #[derive(Debug, thiserror::Error)]

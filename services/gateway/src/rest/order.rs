@@ -253,6 +253,10 @@ impl From<ListOrdersQuery> for order::ListOrdersRequest {
 
 /// A change of an order's state.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "version": 2, "from": "pending", "to": "reserved", "actor": "order", "reason": null, "note": null,
+    "at": "2026-11-22T09:00:00.5Z"
+})))]
 pub(crate) struct HistoryEntry {
     /// The version of the order that the change made.
     #[schema(minimum = 1)]
@@ -306,4 +310,5 @@ pub(crate) struct Cancellation {
 /// An action that takes nothing: `{}`, `null`, or no body.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({})))]
 pub(crate) struct Empty {}

@@ -17,6 +17,15 @@ pub(crate) enum Patch<T> {
 }
 
 impl<T> Patch<T> {
+    /// The same about another form of the value.
+    pub(crate) fn map<U>(self, convert: impl FnOnce(T) -> U) -> Patch<U> {
+        match self {
+            Self::Absent => Patch::Absent,
+            Self::Null => Patch::Null,
+            Self::Value(value) => Patch::Value(convert(value)),
+        }
+    }
+
     /// For a field that always has a value: `null` is refused.
     pub(crate) fn never_null(self, pointer: &'static str) -> Result<Option<T>, Problem> {
         match self {

@@ -1,6 +1,6 @@
 //! The catalogue.
 
-use std::{collections::BTreeMap, convert::Infallible, fmt, marker::PhantomData, str::FromStr};
+use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer, Serialize,
@@ -16,8 +16,8 @@ use utoipa::{
 };
 
 use super::{
-    Availability, BadReply, Cursor, Id, Limit, Money, Page, Patch, Timestamp, none_if_empty, optional, required,
-    wire_enum,
+    Availability, BadReply, Cursor, Id, Limit, Money, Page, Patch, SlugOrId, Timestamp, none_if_empty, optional,
+    required, wire_enum,
 };
 use crate::problem::Problem;
 
@@ -35,8 +35,9 @@ wire_enum! {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(examples(json!({
     "id": "0198c9a5-7d3e-7c4e-9d0a-3f1f5f0a1b2c", "sku": "MUG-BLUE-350", "slug": "blue-mug", "name": "Blue mug",
-    "description": "Holds 350 ml.", "price": {"amount": 1999, "currency": "USD"}, "attributes": {"colour": "blue"},
-    "image_url": null, "status": "active", "version": 1, "created_at": "2026-11-22T09:00:00Z",
+    "description": "Holds 350 ml.", "category_id": "0198c9a5-9999-7c4e-9d0a-3f1f5f0a1b2c",
+    "price": {"amount": 1999, "currency": "USD"}, "attributes": {"colour": "blue"}, "image_url": null,
+    "status": "active", "version": 1, "created_at": "2026-11-22T09:00:00Z",
     "updated_at": "2026-11-22T09:00:00Z"
 })))]
 pub(crate) struct Product {
@@ -50,6 +51,9 @@ pub(crate) struct Product {
     pub name: String,
     /// What it is; may be empty.
     pub description: String,
+    /// The category it is in, if it is in one.
+    #[schema(required)]
+    pub category_id: Option<Id>,
     /// What one costs.
     pub price: Money,
     /// Further properties.
@@ -78,6 +82,7 @@ impl TryFrom<product::Product> for Product {
             slug: wire.slug,
             name: wire.name,
             description: wire.description,
+            category_id: none_if_empty(wire.category_id).map(Id::try_from).transpose()?,
             price: required(wire.price, "price")?,
             attributes: wire.attributes.into_iter().collect(),
             image_url: none_if_empty(wire.image_url),
@@ -113,29 +118,12 @@ impl TryFrom<product::ListedProduct> for ListedProduct {
     }
 }
 
-/// What a product's URL names it by.
-#[derive(Debug, Clone)]
-pub enum ProductKey {
-    /// Its id.
-    Id(Id),
-    /// Its slug; never shaped like an id.
-    Slug(String),
-}
-
-impl FromStr for ProductKey {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(text.parse().map_or_else(|_| Self::Slug(text.to_owned()), Self::Id))
-    }
-}
-
-impl From<ProductKey> for product::GetProductRequest {
-    fn from(key: ProductKey) -> Self {
+impl From<SlugOrId> for product::GetProductRequest {
+    fn from(key: SlugOrId) -> Self {
         use product::get_product_request::Key;
         let key = match key {
-            ProductKey::Id(id) => Key::Id(id.into()),
-            ProductKey::Slug(slug) => Key::Slug(slug),
+            SlugOrId::Id(id) => Key::Id(id.into()),
+            SlugOrId::Slug(slug) => Key::Slug(slug),
         };
         Self { key: Some(key) }
     }
@@ -183,6 +171,13 @@ pub enum Include {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ListProductsQuery {
+    /// Only products in whose name, description or SKU all of these words are. Case, accents and English plurals do not
+    /// matter; there are no operators.
+    #[param(max_length = 200)]
+    pub q: Option<String>,
+    /// Only products in this category or below it, by its id or slug.
+    #[param(min_length = 1, max_length = 100)]
+    pub category: Option<String>,
     /// Only products that cost at least this, in minor units.
     #[param(minimum = 0)]
     pub min_price: Option<i64>,
@@ -219,8 +214,8 @@ impl From<ListProductsQuery> for product::ListProductsRequest {
             in_stock: query.in_stock,
             status: query.status.map_or(product::ProductStatus::Unspecified, Into::into).into(),
             include_availability: query.include.is_some(),
-            q: String::new(),
-            category: String::new(),
+            q: query.q.unwrap_or_default(),
+            category: query.category.unwrap_or_default(),
         }
     }
 }
@@ -277,7 +272,7 @@ fn attributes_patch_schema() -> Object {
 #[serde(deny_unknown_fields)]
 #[schema(examples(json!({
     "sku": "MUG-BLUE-350", "slug": "blue-mug", "name": "Blue mug", "description": "Holds 350 ml.",
-    "price": {"amount": 1999, "currency": "USD"}, "attributes": {"colour": "blue"}
+    "category_id": null, "price": {"amount": 1999, "currency": "USD"}, "attributes": {"colour": "blue"}
 })))]
 pub struct NewProduct {
     /// The shop's own number for it; unique for ever.
@@ -292,6 +287,8 @@ pub struct NewProduct {
     /// What it is.
     #[schema(max_length = 10_000)]
     pub description: Option<String>,
+    /// The category it is in; left out or `null` for none.
+    pub category_id: Option<Id>,
     /// What one costs, in the shop's currency.
     pub price: Money,
     /// Further properties.
@@ -310,16 +307,16 @@ impl From<NewProduct> for product::CreateProductRequest {
             slug: new.slug,
             name: new.name,
             description: new.description.unwrap_or_default(),
+            category_id: new.category_id.map(Into::into).unwrap_or_default(),
             price: Some(new.price.into()),
             attributes: new.attributes.0.into_iter().collect(),
             image_url: new.image_url.unwrap_or_default(),
-            category_id: String::new(),
         }
     }
 }
 
-/// Changes to a product (JSON Merge Patch): what is left out stays; `null` clears `description`, `image_url`,
-/// `attributes` and single attributes.
+/// Changes to a product (JSON Merge Patch): what is left out stays; `null` clears `description`, `category_id`,
+/// `image_url`, `attributes` and single attributes.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(examples(json!({"price": {"amount": 1799, "currency": "USD"}, "attributes": {"colour": "navy", "season": null}})))]
@@ -336,6 +333,10 @@ pub(crate) struct ProductPatch {
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 10_000)]
     pub description: Patch<String>,
+    /// The category it is in.
+    #[serde(default)]
+    #[schema(value_type = Option<Id>)]
+    pub category_id: Patch<Id>,
     /// What one costs, in the shop's currency.
     #[serde(default)]
     #[schema(value_type = Money, required = false)]
@@ -374,6 +375,7 @@ impl ProductPatch {
             expected_version,
             name: self.name.never_null("/name")?,
             description: self.description.or_empty(),
+            category_id: self.category_id.map(String::from).or_empty(),
             price: self.price.never_null("/price")?.map(Into::into),
             slug: self.slug.never_null("/slug")?,
             image_url: self.image_url.or_empty(),
@@ -381,7 +383,6 @@ impl ProductPatch {
             dropped_attributes,
             clear_attributes,
             status: self.status.never_null("/status")?.map(|status| product::ProductStatus::from(status).into()),
-            category_id: None,
         })
     }
 }

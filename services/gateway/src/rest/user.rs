@@ -91,6 +91,7 @@ pub(crate) struct Credentials {
 /// A refresh token to trade or to end.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({"refresh_token": "k1cZ..."})))]
 pub struct RefreshToken {
     /// From the last login or refresh.
     pub refresh_token: String,
@@ -145,6 +146,7 @@ impl From<user::Tokens> for Tokens {
 /// A new password, and the present one as proof.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({"current_password": "correct horse battery", "new_password": "staple correct horse"})))]
 pub(crate) struct PasswordChange {
     /// The present password.
     #[schema(format = Password)]

@@ -1,6 +1,6 @@
 //! Values that occur in many resources: ids, money, times.
 
-use std::str::FromStr;
+use std::{convert::Infallible, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use shop_proto::types;
@@ -75,6 +75,23 @@ impl PartialSchema for Id {
 }
 
 impl ToSchema for Id {}
+
+/// What a URL names a thing of the catalogue by.
+#[derive(Debug, Clone)]
+pub enum SlugOrId {
+    /// Its id.
+    Id(Id),
+    /// Its slug; never shaped like an id.
+    Slug(String),
+}
+
+impl FromStr for SlugOrId {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(text.parse().map_or_else(|_| Self::Slug(text.to_owned()), Self::Id))
+    }
+}
 
 /// A point in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

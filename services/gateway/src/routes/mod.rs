@@ -2,11 +2,14 @@
 
 pub(crate) mod addresses;
 pub(crate) mod auth;
+pub(crate) mod categories;
 pub(crate) mod documents;
+pub(crate) mod events;
 pub(crate) mod inventory;
 pub(crate) mod me;
 pub(crate) mod orders;
 pub(crate) mod payments;
+pub(crate) mod problem_types;
 pub(crate) mod products;
 pub(crate) mod users;
 pub(crate) mod webhooks;

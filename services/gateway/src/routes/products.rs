@@ -5,15 +5,16 @@ use axum::{
     extract::{OriginalUri, State},
     response::{IntoResponse, Response},
 };
-use http::{StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use shop_proto::product;
 
 use super::{created, page, revalidate};
 use crate::{
+    cache::Key,
     extract::{IfMatch, IfNoneMatch, JsonBody, NoQuery, Staff, UrlPath, UrlQuery, Visitor, etag},
     openapi::problems,
-    problem::Problem,
-    rest::{Id, ListProductsQuery, NewProduct, Product, ProductKey, ProductPage, ProductPatch, required},
+    problem::{Problem, SharedProblem},
+    rest::{Id, ListProductsQuery, NewProduct, Product, ProductPage, ProductPatch, SlugOrId, required},
     state::Gateway,
 };
 
@@ -56,18 +57,24 @@ pub(crate) async fn list(
         GetProductProblems))]
 pub(crate) async fn get(
     State(gateway): State<Gateway>,
-    visitor: Visitor,
-    UrlPath(key): UrlPath<ProductKey>,
+    _: Visitor,
+    UrlPath(key): UrlPath<SlugOrId>,
     _: NoQuery,
     held: IfNoneMatch,
-) -> Result<Response, Problem> {
-    let request = visitor.request(product::GetProductRequest::from(key));
-    let reply = gateway.products().get_product(request).await?.into_inner();
-    let product: Product = required(reply.product, "product")?;
-    let tag = [(header::ETAG, etag(product.version))];
-    let response =
-        if held.has(product.version) { (StatusCode::NOT_MODIFIED, tag).into_response() } else { versioned(product) };
-    Ok(revalidate(response))
+) -> Result<Response, SharedProblem> {
+    let ask = || async {
+        // Anyone sees the same, so one asks for all.
+        let request = tonic::Request::new(product::GetProductRequest::from(key.clone()));
+        let reply = gateway.products().get_product(request).await?.into_inner();
+        Ok(required::<_, Product>(reply.product, "product")?)
+    };
+    let entry = gateway.kept_products().get(Key::from(&key), ask).await?;
+    if let Some(tag) = held.held(&entry.tag) {
+        return Ok(revalidate((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response()));
+    }
+    let headers =
+        [(header::CONTENT_TYPE, HeaderValue::from_static("application/json")), (header::ETAG, entry.tag.clone())];
+    Ok(revalidate((headers, entry.json.clone()).into_response()))
 }
 
 /// Offer a product
@@ -84,8 +91,11 @@ pub(crate) async fn create(
     _: NoQuery,
     JsonBody(new): JsonBody<NewProduct>,
 ) -> Result<Response, Problem> {
+    let slug = Key::Slug(new.slug.as_str().into());
     let request = staff.request(product::CreateProductRequest::from(new));
-    let reply = gateway.products().create_product(request).await?.into_inner();
+    let reply = gateway.products().create_product(request).await;
+    gateway.kept_products().changed([slug]);
+    let reply = reply?.into_inner();
     let product: Product = required(reply.product, "product")?;
     let tag = etag(product.version);
     let mut response = created(&format!("/products/{}", product.id), product);
@@ -100,7 +110,7 @@ pub(crate) async fn create(
     security(("bearer" = [])),
     params(("product" = Id, Path, description = "The product's id."),
         ("If-Match" = String, Header, description = "The ETag of the version that is changed.",
-            pattern = r#"^"[1-9][0-9]*"$"#)),
+            pattern = r#"^"[1-9][0-9]*(-(zstd|br|gzip))?"$"#)),
     request_body(content((ProductPatch = "application/json"), (ProductPatch = "application/merge-patch+json"))),
     responses((status = 200, description = "The product as it is now.", body = Product,
         headers(("ETag" = String, description = "Its new version."))), UpdateProductProblems))]
@@ -112,8 +122,12 @@ pub(crate) async fn update(
     IfMatch(version): IfMatch,
     JsonBody(patch): JsonBody<ProductPatch>,
 ) -> Result<Response, Problem> {
-    let request = staff.request(patch.into_request(product_id, version)?);
-    let reply = gateway.products().update_product(request).await?.into_inner();
+    let message = patch.into_request(product_id, version)?;
+    let slug = message.slug.as_deref().map(|slug| Key::Slug(slug.into()));
+    let reply = gateway.products().update_product(staff.request(message)).await;
+    // Also when it failed: the change may have been made and its answer lost.
+    gateway.kept_products().changed([Key::Id(product_id.0)].into_iter().chain(slug));
+    let reply = reply?.into_inner();
     Ok(versioned(required(reply.product, "product")?))
 }
 
@@ -124,7 +138,7 @@ pub(crate) async fn update(
     security(("bearer" = [])),
     params(("product" = Id, Path, description = "The product's id."),
         ("If-Match" = String, Header, description = "The ETag of the version that is archived.",
-            pattern = r#"^"[1-9][0-9]*"$"#)),
+            pattern = r#"^"[1-9][0-9]*(-(zstd|br|gzip))?"$"#)),
     responses((status = 204, description = "The product is archived."), ArchiveProductProblems))]
 pub(crate) async fn archive(
     State(gateway): State<Gateway>,
@@ -134,7 +148,9 @@ pub(crate) async fn archive(
     IfMatch(expected_version): IfMatch,
 ) -> Result<StatusCode, Problem> {
     let message = product::ArchiveProductRequest { product_id: product_id.into(), expected_version };
-    gateway.products().archive_product(staff.request(message)).await?;
+    let reply = gateway.products().archive_product(staff.request(message)).await;
+    gateway.kept_products().changed([Key::Id(product_id.0)]);
+    reply?;
     Ok(StatusCode::NO_CONTENT)
 }
 

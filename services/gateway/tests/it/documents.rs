@@ -65,6 +65,94 @@ fn every_operation_is_described() {
     assert_eq!(distinct.len(), ids.len(), "operation ids repeat: {ids:?}");
 }
 
+/// What a reference leads to, or the value itself.
+fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+    let reference = value.get("$ref").and_then(Value::as_str);
+    reference.map_or(value, |reference| document.pointer(reference.strip_prefix('#').unwrap()).unwrap())
+}
+
+#[test]
+fn every_body_has_an_example_and_every_answer_its_headers() {
+    let document = document();
+    for (method, path, operation) in operations(&document) {
+        let at = format!("{method} {path}");
+        let request = operation.get("requestBody").map(|body| ("the request", body));
+        let answers = operation["responses"].as_object().unwrap();
+        let answers = answers.iter().map(|(status, answer)| (status.as_str(), resolved(&document, answer)));
+        for (name, message) in request.into_iter().chain(answers) {
+            for (content_type, content) in message["content"].as_object().into_iter().flatten() {
+                assert!(!content["example"].is_null(), "{at}: {name} has no example as {content_type}");
+            }
+            let Ok(status) = name.parse::<u16>() else { continue };
+            for header in ["RateLimit", "RateLimit-Policy", "X-Request-Id"] {
+                assert!(!resolved(&document, &message["headers"][header]).is_null(), "{at}: {name} lacks {header}");
+            }
+            let has = |header: &str| message["headers"].get(header).is_some();
+            assert_eq!(has("Retry-After"), matches!(status, 429 | 503), "{at}: {name}");
+            assert_eq!(has("WWW-Authenticate"), status == 401, "{at}: {name}");
+            assert!(status != 304 || has("ETag"), "{at}: {name}");
+            assert!(
+                status != 201 || has("Location") || has("Idempotency-Replayed") || path.contains("{order_id}"),
+                "{at}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_link_leads_to_an_operation_and_its_parameters() {
+    let document = document();
+    let operations = operations(&document);
+    let mut links = 0;
+    for (method, path, operation) in &operations {
+        for answer in operation["responses"].as_object().unwrap().values() {
+            for (name, link) in answer["links"].as_object().into_iter().flatten() {
+                let target = operations.iter().find(|(_, _, target)| target["operationId"] == link["operationId"]);
+                let (_, _, target) = target.unwrap_or_else(|| panic!("{method} {path}: {name} leads nowhere"));
+                let parameters = target["parameters"].as_array().unwrap();
+                for parameter in link["parameters"].as_object().unwrap().keys() {
+                    assert!(parameters.iter().any(|known| known["name"] == **parameter), "{method} {path}: {name}");
+                }
+                links += 1;
+            }
+        }
+    }
+    assert!(links > 20);
+}
+
+#[tokio::test]
+async fn every_kind_of_problem_has_a_page() {
+    let gateway = Gateway::start().await;
+    let client = gateway.anonymous();
+    let index = client.get("//problems").await.expect(200);
+    assert_eq!(index.header("content-type"), Some("text/html; charset=utf-8"));
+    let mut meanings = std::collections::BTreeSet::new();
+    for reason in Reason::ALL {
+        let path = format!("/problems/{}", reason.code().to_lowercase().replace('_', "-"));
+        assert!(index.text.contains(&format!("href=\"{path}\"")), "{path}");
+        let page = client.get(&format!("/{path}")).await.expect(200);
+        assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+        for part in [reason.title(), reason.code(), &reason.http().to_string(), "What it means", "What to do"] {
+            assert!(page.text.contains(part), "{path} lacks {part}");
+        }
+        let request = client.request(Method::GET, &format!("/{path}")).header("accept", "application/json");
+        let told = client.send(request).await.expect(200);
+        assert!(told.headers.get_all("vary").iter().any(|vary| vary == "accept"), "{told:?}");
+        let told = told.json();
+        assert_eq!((&told["type"], &told["code"]), (&Value::from(path), &Value::from(reason.code())));
+        assert!(meanings.insert(told["meaning"].as_str().unwrap().to_owned()), "{reason:?} means what another means");
+        assert!(told["remedy"].as_str().unwrap().len() > 10);
+    }
+    let all = client.request(Method::GET, "//problems").header("accept", "application/json");
+    assert_eq!(client.send(all).await.expect(200).json().as_array().unwrap().len(), Reason::ALL.len());
+    for other in ["nothing", "OUT_OF_STOCK", "out_of_stock", "out-of-stock%20", "%3Cscript%3E"] {
+        client.get(&format!("//problems/{other}")).await.problem(404, "NOT_FOUND");
+    }
+    // A failure leads to its page.
+    let problem = client.get("/nothing").await.problem(404, "NOT_FOUND");
+    client.get(&format!("/{}", problem["type"].as_str().unwrap())).await.expect(200);
+}
+
 #[test]
 fn every_reference_leads_somewhere() {
     fn visit<'a>(value: &'a Value, found: &mut Vec<&'a str>) {

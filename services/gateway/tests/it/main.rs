@@ -3,10 +3,18 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in what its functions share too")]
 
 mod access;
+mod bodies;
+mod browsers;
+mod catalogue;
 mod documents;
 mod edge;
+mod encoding;
+mod events;
+mod kept;
+mod limits;
 mod malformed;
 mod outage;
 mod problems;
+mod proxies;
 mod support;
 mod translation;

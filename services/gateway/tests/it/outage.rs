@@ -1,14 +1,10 @@
 //! Services that are slow, gone or not there yet, and more requests than the gateway takes.
 
 use std::{
-    convert::Infallible,
     net::SocketAddr,
     time::{Duration, Instant},
 };
 
-use axum::body::Bytes;
-use http_body::Frame;
-use http_body_util::StreamBody;
 use reqwest::Method;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -86,16 +82,6 @@ async fn a_request_has_so_much_time_and_the_services_know() {
     let answer = customer.send(request).await;
     answer.problem(503, "ORDER_PENDING");
     assert!(answer.header("retry-after").is_some());
-}
-
-#[tokio::test]
-async fn a_body_that_does_not_come_is_not_waited_for() {
-    let gateway = Gateway::start_with(|options| options.server.request_timeout = Duration::from_millis(100)).await;
-    let client = gateway.anonymous();
-    let never = futures::stream::pending::<Result<Frame<Bytes>, Infallible>>();
-    let body = reqwest::Body::wrap(StreamBody::new(never));
-    let request = client.request(Method::POST, "/auth/login").header("content-type", "application/json").body(body);
-    client.send(request).await.problem(504, "DEADLINE_EXCEEDED");
 }
 
 #[tokio::test]

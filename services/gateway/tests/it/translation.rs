@@ -11,7 +11,7 @@ use crate::support::{
 
 fn product_json() -> Value {
     json!({
-        "id": ID, "sku": "MUG", "slug": "mug", "name": "Mug", "description": "",
+        "id": ID, "sku": "MUG", "slug": "mug", "name": "Mug", "description": "", "category_id": null,
         "price": {"amount": 1999, "currency": "USD"}, "attributes": {"colour": "blue"}, "image_url": null,
         "status": "active", "version": 7, "created_at": "1970-01-01T00:00:00.00025Z", "updated_at": "1970-01-01T00:00:01.00025Z"
     })

@@ -185,6 +185,18 @@ fn spawn(folder: &Path, environment: &[(String, String)]) -> Child {
         .env("SHOP_PAYMENT_WEBHOOK_SECRET", WEBHOOK_SECRET)
         .env("SHOP_ACCESS_TOKEN_TTL", "1h")
         .env("SHOP_NO_DEMO", "true")
+        // All of a test's clients share one address; the gateway's own tests hold it to its real limits.
+        .envs(
+            [
+                "SHOP_RATE_LIMIT",
+                "SHOP_RATE_BURST",
+                "SHOP_SIGN_IN_RATE_LIMIT",
+                "SHOP_SIGN_IN_RATE_BURST",
+                "SHOP_MAX_IN_FLIGHT_PER_CLIENT",
+                "SHOP_MAX_CONNECTIONS_PER_ADDRESS",
+            ]
+            .map(|name| (name, "10000")),
+        )
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdout(Stdio::piped())
         .stderr(std::fs::File::options().create(true).append(true).open(folder.join("stderr.log")).unwrap())

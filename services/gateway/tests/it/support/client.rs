@@ -23,6 +23,7 @@ pub(crate) struct Client {
 pub(crate) struct Answer {
     pub status: u16,
     pub headers: HeaderMap,
+    pub bytes: Vec<u8>,
     pub text: String,
 }
 
@@ -68,7 +69,13 @@ impl Client {
         if self.documented {
             assert_documented(&method, url.path(), status);
         }
-        Answer { status, headers, text: response.text().await.unwrap() }
+        let bytes = response.bytes().await.unwrap().to_vec();
+        Answer { status, headers, text: String::from_utf8_lossy(&bytes).into_owned(), bytes }
+    }
+
+    /// A connection to write to as one likes.
+    pub(crate) async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

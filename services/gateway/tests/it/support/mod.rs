@@ -4,19 +4,43 @@ mod client;
 mod upstream;
 pub(crate) mod wire;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
 use shop_auth::{AuthOptions, Role, UserCaller, UserTokenSigner, keys};
 use shop_discovery::DiscoveryOptions;
-use shop_gateway::{NAME, Options, UpstreamOptions};
+use shop_gateway::{EdgeOptions, NAME, Options, UpstreamOptions};
 use shop_server::{Running, ServerOptions, Shutdown, TelemetryOptions};
 use shop_types::{Uuid, new_id};
 
-pub(crate) use client::Client;
+pub(crate) use client::{Answer, Client};
 pub(crate) use upstream::Upstream;
 
 /// Longer than anything here takes, for what must happen at all.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Waits for what must happen.
+pub(crate) async fn until(what: &str, mut happened: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !happened().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("{what} did not happen in time"));
+}
+
+/// Tests ask more often than people do; those of the limits have limits of their own.
+fn unlimited() -> EdgeOptions {
+    let most = NonZeroU32::new(1_000_000).unwrap();
+    EdgeOptions {
+        rate_limit: most,
+        rate_burst: most,
+        sign_in_rate_limit: most,
+        sign_in_rate_burst: most,
+        max_in_flight_per_client: 10_000,
+        max_connections_per_address: 10_000,
+        ..EdgeOptions::default()
+    }
+}
 
 /// A running gateway.
 pub(crate) struct Gateway {
@@ -59,6 +83,7 @@ impl Gateway {
             server: ServerOptions::embedded(SocketAddr::from(([127, 0, 0, 1], 0))),
             auth: paths.options(NAME),
             discovery: DiscoveryOptions::default(),
+            edge: unlimited(),
             upstreams: UpstreamOptions {
                 user_address: vec![upstream.address.into()],
                 product_address: vec![upstream.address.into()],
@@ -82,6 +107,11 @@ impl Gateway {
 
     pub(crate) fn auth_options(&self, issuer: &str) -> AuthOptions {
         keys::KeyPaths::new(self.folder.path()).options(issuer)
+    }
+
+    /// Asks it to leave.
+    pub(crate) fn leave(&self) {
+        self.shutdown.begin();
     }
 
     /// Nobody in particular.

@@ -12,17 +12,28 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
-use futures::{StreamExt as _, future::BoxFuture, stream};
-use http::{HeaderMap, HeaderValue, header};
+use futures::{
+    StreamExt as _,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
+use http::{HeaderMap, header};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
 use prost::Message;
 use shop_proto::{status::Refusal, user::ListRevocationsResponse};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::mpsc};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 use tonic_health::pb::{HealthCheckResponse, health_check_response::ServingStatus};
 
-type Reply = Arc<dyn Fn() -> BoxFuture<'static, Result<Vec<u8>, Status>> + Send + Sync>;
+type Reply = Arc<dyn Fn(Bytes) -> BoxFuture<'static, Result<Answer, Status>> + Send + Sync>;
+
+enum Answer {
+    Message(Vec<u8>),
+    /// Messages; without one at the end the call ends as it should, with an error it fails, and `None` breaks it off.
+    Stream(BoxStream<'static, Option<Result<Vec<u8>, Status>>>),
+}
 
 /// The services, as far as the gateway can tell.
 #[derive(Clone)]
@@ -59,7 +70,38 @@ impl Upstream {
     /// A method's answer from now on.
     pub(crate) fn answers(&self, method: &str, message: &impl Message) {
         let bytes = message.encode_to_vec();
-        self.replies(method, Arc::new(move || Box::pin(std::future::ready(Ok(bytes.clone())))));
+        self.replies(method, Arc::new(move |_| Box::pin(std::future::ready(Ok(Answer::Message(bytes.clone()))))));
+    }
+
+    /// A method's answers from now on, each when it is there.
+    pub(crate) fn answers_with<Q, M, F>(&self, method: &str, answer: impl Fn(Q) -> F + Send + Sync + 'static)
+    where
+        Q: Message + Default,
+        M: Message,
+        F: Future<Output = Result<M, Status>> + Send + 'static,
+    {
+        let reply: Reply = Arc::new(move |message| {
+            let answered = answer(Q::decode(message).unwrap());
+            Box::pin(async move { Ok(Answer::Message(answered.await?.encode_to_vec())) })
+        });
+        self.replies(method, reply);
+    }
+
+    /// A method's streams from now on: of each call the messages that come out of what `stream` makes of its request.
+    pub(crate) fn streams<Q, M>(
+        &self,
+        method: &str,
+        stream: impl Fn(Q) -> mpsc::Receiver<Option<Result<M, Status>>> + Send + Sync + 'static,
+    ) where
+        Q: Message + Default,
+        M: Message + 'static,
+    {
+        let reply: Reply = Arc::new(move |message| {
+            let messages = ReceiverStream::new(stream(Q::decode(message).unwrap()));
+            let encoded = messages.map(|message| message.map(|sent| sent.map(|sent| sent.encode_to_vec())));
+            Box::pin(std::future::ready(Ok(Answer::Stream(encoded.boxed()))))
+        });
+        self.replies(method, reply);
     }
 
     /// A method's refusal from now on.
@@ -70,12 +112,12 @@ impl Upstream {
     /// A method's failure from now on.
     pub(crate) fn fails(&self, method: &str, status: &Status) {
         let status = status.clone();
-        self.replies(method, Arc::new(move || Box::pin(std::future::ready(Err(status.clone())))));
+        self.replies(method, Arc::new(move |_| Box::pin(std::future::ready(Err(status.clone())))));
     }
 
     /// A method that never answers from now on.
     pub(crate) fn hangs(&self, method: &str) {
-        self.replies(method, Arc::new(|| Box::pin(std::future::pending())));
+        self.replies(method, Arc::new(|_| Box::pin(std::future::pending())));
     }
 
     fn replies(&self, method: &str, reply: Reply) {
@@ -102,23 +144,39 @@ async fn serve(State(upstream): State<Upstream>, request: Request) -> Response {
     let message = body.get(5..).map(Bytes::copy_from_slice).unwrap_or_default();
     let reply = {
         let mut script = upstream.script.lock().unwrap();
-        script.calls.push(Call { method: method.clone(), headers, message });
+        script.calls.push(Call { method: method.clone(), headers, message: message.clone() });
         script.replies.get(&method).cloned()
     };
     let result = match reply {
-        Some(reply) => reply().await,
+        Some(reply) => reply(message).await,
         None => Err(Status::unimplemented(format!("the test says nothing of {method}"))),
     };
-    match result {
-        Ok(message) => {
-            let mut framed = vec![0];
-            framed.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
-            framed.extend(message);
-            let trailers = HeaderMap::from_iter([("grpc-status".parse().unwrap(), HeaderValue::from_static("0"))]);
-            let parts = [Frame::data(Bytes::from(framed)), Frame::trailers(trailers)];
-            let body = Body::new(StreamBody::new(stream::iter(parts).map(Ok::<_, std::convert::Infallible>)));
-            Response::builder().header(header::CONTENT_TYPE, "application/grpc").body(body).unwrap()
+    let messages = match result {
+        Ok(Answer::Message(message)) => stream::iter([Some(Ok(message))]).boxed(),
+        Ok(Answer::Stream(messages)) => messages,
+        Err(status) => return status.into_http(),
+    };
+    // The end is a message too: what comes after a failure or a break is not sent.
+    let frames = messages.chain(stream::iter([Some(Err(Status::ok("")))])).scan(false, |over, message| {
+        let last = !matches!(message, Some(Ok(_)));
+        std::future::ready((!std::mem::replace(over, last)).then_some(message))
+    });
+    let frames = frames.map(|message| match message {
+        Some(Ok(message)) => Ok(Frame::data(framed(&message))),
+        Some(Err(status)) => {
+            let mut trailers = HeaderMap::new();
+            status.add_header(&mut trailers).unwrap();
+            Ok(Frame::trailers(trailers))
         }
-        Err(status) => status.into_http(),
-    }
+        None => Err(std::io::Error::other("the test breaks it off")),
+    });
+    let body = Body::new(StreamBody::new(frames));
+    Response::builder().header(header::CONTENT_TYPE, "application/grpc").body(body).unwrap()
+}
+
+fn framed(message: &[u8]) -> Bytes {
+    let mut framed = vec![0];
+    framed.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
+    framed.extend(message);
+    framed.into()
 }

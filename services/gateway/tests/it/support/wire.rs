@@ -62,6 +62,16 @@ pub(crate) fn product() -> product::Product {
     }
 }
 
+/// A product with a page of text, which is worth compressing.
+pub(crate) fn wordy_product_reply() -> product::GetProductResponse {
+    let description = "Holds 350 ml, keeps warm, washes well. ".repeat(100);
+    product::GetProductResponse { product: Some(product::Product { description, ..product() }) }
+}
+
+pub(crate) fn category() -> product::Category {
+    product::Category { id: ID.into(), slug: "mugs".into(), name: "Mugs".into(), parent_id: String::new(), version: 4 }
+}
+
 pub(crate) fn product_reply() -> product::GetProductResponse {
     product::GetProductResponse { product: Some(product()) }
 }
