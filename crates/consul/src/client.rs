@@ -161,7 +161,7 @@ impl Client {
     pub(crate) async fn call<E: Endpoint>(&self, endpoint: E) -> Result<(), Error> {
         let request = describe(&endpoint);
         let answer = self.exchange(endpoint, None, CALL_LIMIT).await?;
-        self.well(&request, &answer)
+        Self::well(&request, &answer)
     }
 
     /// A query, perhaps with a wait.
@@ -232,7 +232,7 @@ impl Client {
     }
 
     /// What a bad answer means.
-    pub(crate) fn well(&self, request: &str, answer: &Answer) -> Result<(), Error> {
+    pub(crate) fn well(request: &str, answer: &Answer) -> Result<(), Error> {
         let request = || request.to_owned();
         match answer.status {
             200..=299 => Ok(()),
@@ -248,7 +248,7 @@ impl Client {
         request: &str,
         answer: &Answer,
     ) -> Result<Indexed<T>, Error> {
-        self.well(request, answer)?;
+        Self::well(request, answer)?;
         match (serde_json::from_slice(&answer.body), answer.index) {
             (Ok(value), Some(index)) => Ok(Indexed { index, value }),
             (value, _) => Err(self.not_consul(request, value.err())),

@@ -61,7 +61,7 @@ impl RealServer {
 
     pub(crate) fn instance(&self) -> Instance {
         let authority: http::uri::Authority = self.address().to_string().parse().unwrap();
-        Instance { id: authority.to_string(), authority }
+        Instance { id: authority.to_string(), authority, incarnation: None }
     }
 
     /// As after SIGTERM.
