@@ -160,7 +160,8 @@ impl Client {
     /// A call that is answered at once, well or not at all.
     pub(crate) async fn call<E: Endpoint>(&self, endpoint: E) -> Result<(), Error> {
         let request = describe(&endpoint);
-        let answer = self.exchange(endpoint, None, CALL_LIMIT).await?;
+        // The library's future is large, and callers hold theirs for as long as they live.
+        let answer = Box::pin(self.exchange(endpoint, None, CALL_LIMIT)).await?;
         Self::well(&request, &answer)
     }
 

@@ -103,7 +103,7 @@ impl Link {
         entry.index = index.unwrap_or(entry.index);
         if let Some(failure) = entry.error.take() {
             let away_ms = u64::try_from(failure.since.elapsed().as_millis()).unwrap_or(u64::MAX);
-            if failure.outage && questions.values().any(|other| other.is_out()) {
+            if failure.outage && questions.values().any(Question::is_out) {
                 tracing::debug!(consul.question = question, away_ms, "Consul answers this again.");
             } else {
                 tracing::info!(consul.question = question, away_ms, "Consul answers again.");

@@ -97,7 +97,7 @@ impl Registrar {
             let entry = self.entry().await;
             tokio::join!(self.report(&entry), self.watch(&entry));
         };
-        drained.run_until_cancelled(keeping).await;
+        drained.run_until_cancelled(Box::pin(keeping)).await;
         let written = self.written.lock().take();
         if let Some((entry, _)) = written {
             self.deregister(&entry).await;
@@ -144,7 +144,7 @@ impl Registrar {
         let mut backoff = RETRY.build();
         loop {
             let ready = self.readiness.is_ready();
-            let next = match self.write(entry, status(ready)).await {
+            let next = match Box::pin(self.write(entry, status(ready))).await {
                 Ok(()) => {
                     self.link.answered(KEEPING, None);
                     backoff = RETRY.build();

@@ -51,6 +51,7 @@ struct Provenance {
 pub(crate) struct CurrentSettings {
     current: watch::Sender<Arc<Settings>>,
     /// What the key in Consul was last; at first nobody knows.
+    #[expect(clippy::option_option, reason = "not asked yet, not there, there")]
     in_consul: Mutex<Option<Option<Vec<u8>>>>,
     provenance: Mutex<Provenance>,
     documents: Counter<u64>,

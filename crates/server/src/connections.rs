@@ -150,7 +150,7 @@ pub(crate) async fn serve<S, B>(
 /// together; the peer's port is as good as chance.
 fn age(tls: &Tls, peer: SocketAddr) -> Duration {
     let age = tls.connection_age();
-    age - age / 5 * u32::from(peer.port() % 64) / 64
+    age.saturating_sub(age / 5 * u32::from(peer.port() % 64) / 64)
 }
 
 /// Accepts until `drain.stop`, then returns when every connection has ended. `take` makes of a connection what is to

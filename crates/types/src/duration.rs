@@ -71,6 +71,6 @@ mod tests {
         for text in ["0ms", "1ms", "1500ms", "90s", "15m", "25h"] {
             assert_eq!(format_duration(parse_duration(text).unwrap()), text);
         }
-        assert_eq!(format_duration(Duration::from_mins(60)), "1h");
+        assert_eq!(format_duration(Duration::from_hours(1)), "1h");
     }
 }

@@ -19,6 +19,7 @@ use crate::{
     support::{eventually, read, register},
 };
 
+#[expect(clippy::unnecessary_wraps, reason = "as a pool takes it")]
 fn tls(files: &Files) -> Option<Tls> {
     Some(Tls::load(&files.options(), None).unwrap().unwrap())
 }

@@ -145,19 +145,23 @@ impl Material {
         let refused = |source| TlsError::Unacceptable { path: files.cert.clone(), source };
         acceptable(clients.verify_client_cert(own, intermediates, UnixTime::now()).map(drop)).map_err(refused)?;
         if let Some(name) = serves {
-            let servers = WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider))
+            let verifier = WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider))
                 .build()
                 .map_err(|error| ca(error.into()))?;
             let name = ServerName::try_from(name).unwrap_or_else(|_| unreachable!("a service's name is a DNS name"));
-            let verified = servers.verify_server_cert(own, intermediates, &name, &[], UnixTime::now());
-            acceptable(verified.map(drop)).map_err(refused)?;
+            let outcome = verifier.verify_server_cert(own, intermediates, &name, &[], UnixTime::now());
+            acceptable(outcome.map(drop)).map_err(refused)?;
         }
         let end_of_time = UnixTime::since_unix_epoch(END_OF_TIME);
         let not_after = expired_at(&clients.verify_client_cert(own, intermediates, end_of_time).map(drop));
 
-        let server = server(&provider, clients, chain.clone(), key.clone_key()).map_err(pair)?;
-        let client = client(provider, roots, chain, key).map_err(pair)?;
-        Ok(Self { server: Arc::new(server), client: Arc::new(client), not_after: not_after.unwrap_or(END_OF_TIME) })
+        let accepting = server(&provider, clients, chain.clone(), key.clone_key()).map_err(pair)?;
+        let connecting = client(provider, roots, chain, key).map_err(pair)?;
+        Ok(Self {
+            server: Arc::new(accepting),
+            client: Arc::new(connecting),
+            not_after: not_after.unwrap_or(END_OF_TIME),
+        })
     }
 
     pub(super) fn has_expired(&self) -> bool {

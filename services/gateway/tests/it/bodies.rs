@@ -1,6 +1,9 @@
 //! Bodies that come slowly, in pieces, compressed, or in numbers.
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt::Write as _,
+    time::{Duration, Instant},
+};
 
 use reqwest::Method;
 use serde_json::json;
@@ -186,7 +189,7 @@ async fn a_body_may_come_in_any_pieces() {
             "POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"
                 .to_owned();
         for piece in LOGIN.as_bytes().chunks(size) {
-            request.push_str(&format!("{:x}\r\n{}\r\n", piece.len(), String::from_utf8_lossy(piece)));
+            write!(request, "{:x}\r\n{}\r\n", piece.len(), String::from_utf8_lossy(piece)).unwrap();
         }
         request.push_str("0\r\nx-trailer: ignored\r\n\r\n");
         let mut socket = client.connect().await;

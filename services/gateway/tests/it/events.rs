@@ -25,7 +25,10 @@ type Message = Option<Result<WatchOrderResponse, Status>>;
 
 /// The streams that the gateway opened, each with what it asked for.
 #[derive(Clone, Default)]
-struct Opened(Arc<Mutex<Vec<(i64, mpsc::Sender<Message>)>>>);
+struct Opened(Arc<Mutex<Vec<Stream>>>);
+
+/// The version after which a stream goes on, and where to say what it says.
+type Stream = (i64, mpsc::Sender<Message>);
 
 impl Opened {
     fn of(gateway: &Gateway) -> Self {
@@ -50,6 +53,7 @@ impl Opened {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the end of a stream is a message too")]
 fn entry(version: i64, to: OrderStatus) -> Message {
     let entry = HistoryEntry {
         version,
@@ -63,6 +67,7 @@ fn entry(version: i64, to: OrderStatus) -> Message {
     Some(Ok(WatchOrderResponse { entry: Some(entry), finished: false }))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the end of a stream is a message too")]
 fn finished() -> Message {
     Some(Ok(WatchOrderResponse { entry: None, finished: true }))
 }
@@ -281,11 +286,10 @@ async fn a_token_that_expires_ends_the_stream() {
             }
         }
     });
-    let end = tokio::time::timeout(Duration::from_secs(60), async {
+    let end = tokio::time::timeout(Duration::from_mins(1), async {
         loop {
-            match tokio::time::timeout(Duration::from_millis(500), reader.event()).await {
-                Ok(event) => return event,
-                Err(_) => {}
+            if let Ok(event) = tokio::time::timeout(Duration::from_millis(500), reader.event()).await {
+                return event;
             }
         }
     });
