@@ -77,7 +77,7 @@ async fn head_is_get_without_the_body() {
     assert_eq!(head.header("content-length"), get.header("content-length"));
 
     gateway.upstream.refuses("GetProduct", &Refusal::new(Reason::NotFound, "There is no such product."));
-    let head = client.send(client.request(Method::HEAD, "/products/mug")).await.expect(404);
+    let head = client.send(client.request(Method::HEAD, "/products/cup")).await.expect(404);
     assert_eq!((head.text.as_str(), head.header("content-type")), ("", Some("application/problem+json")));
 }
 
