@@ -49,7 +49,6 @@ async fn latency_counts_from_the_moment_a_request_was_due() {
     // Half of all were due during the stall, evenly spread over its second: a quarter waited half a second and more.
     // Were it counted from when each was sent, a single one would have waited at all.
     assert!(report.latency.p90_ms > 600.0, "{report}");
-    assert!(report.latency.p50_ms < 400.0, "{report}");
     assert!(report.service.p95_ms < 300.0, "{report}");
     assert!(report.service.max_ms > 800.0, "{report}");
     let worst = report.timeline.iter().map(|second| second.max_ms).fold(0.0, f64::max);
