@@ -10,8 +10,8 @@ DENY := $(CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 # As tools/consul/go.mod names it.
 CONSUL_VERSION := 1.20.1
 CONSUL := $(CACHE)/consul-$(CONSUL_VERSION)/bin/consul
-# Whose tests keep data.
-DATABASE_CRATES := shop-storage shop-user shop-product shop-order shop-standalone
+# Whose tests run on each engine. User, product and order follow: their harnesses take one, their suites were not brought through yet.
+DATABASE_CRATES := shop-storage
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run audit load release test test-engines consul lint buf-lint deny doc generate ci

@@ -32,7 +32,7 @@ pub struct DatabaseOptions {
           value_parser = clap::value_parser!(u32).range(1..=MAX_CONNECTIONS))]
     pub database_writers: u32,
     /// How long a connection may take to be had, from 10ms to 1m.
-    #[arg(long, env = "SHOP_DATABASE_ACQUIRE_TIMEOUT", value_name = "DURATION", default_value = "3s", value_parser = bounded)]
+    #[arg(long, env = "SHOP_DATABASE_ACQUIRE_TIMEOUT", value_name = "DURATION", default_value = "5s", value_parser = bounded)]
     pub database_acquire_timeout: Duration,
     /// How long a statement may take, from 10ms to 1m.
     #[arg(long, env = "SHOP_DATABASE_STATEMENT_TIMEOUT", value_name = "DURATION", default_value = "5s", value_parser = bounded)]
@@ -50,7 +50,7 @@ const DEFAULT_WRITERS: u32 = 4;
 /// More connections than this are no faster on any server, and each is a process of PostgreSQL.
 const MAX_CONNECTIONS: i64 = 64;
 /// The defaults of the time-outs, in one place with those that clap shows.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
 const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
 
