@@ -39,8 +39,8 @@ test: ## Every test: unit, services over gRPC, the whole over HTTP, crashes; wha
 	@$(MAKE) --no-print-directory consul
 	@./test-servers $(MAKE) --no-print-directory test-engines
 
-# Everything on SQLite, whole shops one after the other since each takes all of the machine, then what keeps data once more on each server that could be started; the last lines say which
-# could not.
+# Everything on SQLite, whole shops one after the other since each takes all of the machine; then what keeps data once
+# more on each server that could be started. The last lines say which could not.
 test-engines:
 	cargo test --workspace --all-features --lib --bins --test it
 	cargo test --workspace --all-features --test system -- --test-threads 1
