@@ -13,8 +13,8 @@ use crate::{StorageError, url::Engine};
 /// Where a service keeps its data, and what it may take of the database.
 #[derive(Debug, Clone, clap::Args)]
 pub struct DatabaseOptions {
-    /// The database: sqlite:<path>, postgres://<user>:<password>@<host>:<port>/<database> or mysql://… (MySQL 8, MariaDB
-    /// 10.6 and later). Default: sqlite:<service>.db in the working folder.
+    /// The database: sqlite:PATH, postgres://USER:PASSWORD@HOST:PORT/DATABASE or mysql://… (MySQL 8, MariaDB
+    /// 10.6 and later). Default: sqlite:SERVICE.db in the working folder.
     ///
     /// TLS to a server is set by parameters of the URL. PostgreSQL: sslmode=disable|prefer|require|verify-ca|verify-full,
     /// sslrootcert, sslcert, sslkey. MySQL: ssl-mode=disabled|preferred|required|verify_ca|verify_identity, ssl-ca,
