@@ -3,7 +3,7 @@
 use std::{io::Write as _, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use shop_server::TelemetryOptions;
+use shop_server::{Healthcheck, TelemetryOptions};
 
 use crate::{NAME, Options, openapi, start};
 
@@ -21,6 +21,8 @@ pub struct Cli {
 enum Command {
     /// Serves until it is told to leave.
     Serve(Box<Options>),
+    /// Exits with 0 if the process that runs beside it is ready: for containers without a client in them.
+    Healthcheck(Healthcheck),
     /// Prints the OpenAPI document.
     Openapi,
 }
@@ -33,6 +35,7 @@ impl Cli {
                 start(*options, &shutdown).await?.join().await?;
                 Ok(())
             }),
+            Command::Healthcheck(healthcheck) => healthcheck.run(),
             Command::Openapi => match std::io::stdout().write_all(openapi::text().as_bytes()) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(_) => ExitCode::FAILURE,

@@ -4,7 +4,7 @@ use std::{io::Write as _, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use shop_server::{Shutdown, TelemetryOptions};
+use shop_server::{Healthcheck, Shutdown, TelemetryOptions};
 use shop_storage::{Database, DatabaseOptions, migrate};
 
 use crate::{NAME, Options, migration, start};
@@ -23,6 +23,8 @@ pub struct Cli {
 enum Command {
     /// Serve gRPC.
     Serve(Box<Options>),
+    /// Exit with 0 if the process that runs beside it is ready: for containers without a client in them.
+    Healthcheck(Healthcheck),
     /// Change the database's schema, or show it.
     #[command(subcommand)]
     Migrate(Migrate),
@@ -44,6 +46,7 @@ impl Cli {
         let telemetry = self.telemetry;
         match self.command {
             Command::Serve(options) => shop_server::run(NAME, telemetry, |shutdown| serve(*options, shutdown)),
+            Command::Healthcheck(healthcheck) => healthcheck.run(),
             Command::Migrate(command) => shop_server::run(NAME, telemetry, |_shutdown| run_migrate(command)),
         }
     }

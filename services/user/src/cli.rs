@@ -5,7 +5,7 @@ use std::{io::Write as _, process::ExitCode};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use secrecy::SecretString;
-use shop_server::{Shutdown, TelemetryOptions};
+use shop_server::{Healthcheck, Shutdown, TelemetryOptions};
 use shop_storage::{DatabaseOptions, migrate};
 
 use crate::{
@@ -29,6 +29,8 @@ pub struct Cli {
 enum Command {
     /// Serve gRPC.
     Serve(Box<Options>),
+    /// Exit with 0 if the process that runs beside it is ready: for containers without a client in them.
+    Healthcheck(Healthcheck),
     /// Change the database's schema, or show it.
     #[command(subcommand)]
     Migrate(Migrate),
@@ -67,6 +69,7 @@ impl Cli {
         let telemetry = self.telemetry;
         match self.command {
             Command::Serve(options) => shop_server::run(NAME, telemetry, |shutdown| serve(*options, shutdown)),
+            Command::Healthcheck(healthcheck) => healthcheck.run(),
             Command::Migrate(command) => shop_server::run(NAME, telemetry, |_shutdown| run_migrate(command)),
             Command::CreateAdmin(command) => shop_server::run(NAME, telemetry, |_shutdown| run_create_admin(command)),
             Command::Keys(command) => shop_server::run(NAME, telemetry, |_shutdown| async move { keys::run(&command) }),
