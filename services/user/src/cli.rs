@@ -9,7 +9,7 @@ use shop_server::{Healthcheck, Shutdown, TelemetryOptions};
 use shop_storage::{DatabaseOptions, migrate};
 
 use crate::{
-    NAME, Options, create_admin,
+    NAME, Options, create_admin, has_admin,
     keys::{self, Keys},
     migration,
     start::{start, with_database},
@@ -61,6 +61,9 @@ struct CreateAdmin {
     /// The admin's password, of 12 to 128 characters. The environment keeps it out of the list of processes.
     #[arg(long, env = "SHOP_ADMIN_PASSWORD", hide_env_values = true, value_name = "PASSWORD")]
     admin_password: SecretString,
+    /// Do nothing where there is an admin already, so that it may be repeated.
+    #[arg(long)]
+    if_none: bool,
 }
 
 impl Cli {
@@ -82,6 +85,9 @@ async fn serve(options: Options, shutdown: Shutdown) -> anyhow::Result<()> {
 }
 
 async fn run_create_admin(command: CreateAdmin) -> anyhow::Result<()> {
+    if command.if_none && has_admin(&command.database).await? {
+        return Ok(());
+    }
     let id = create_admin(&command.database, &command.admin_email, &command.admin_password).await?;
     writeln!(std::io::stdout(), "{{\"id\":\"{id}\"}}")?;
     Ok(())

@@ -62,6 +62,8 @@ async fn a_first_admin_is_made_in_a_migrated_database() {
     assert!(shop_user::has_admin(&database).await.unwrap());
     let twice = shop_user::create_admin(&database, ADMIN, &SecretString::from(PASSWORD)).await.unwrap_err();
     assert_eq!(twice.to_string(), "the e-mail is taken");
+    let repeated = shop_user(dir.path(), &["create-admin", "--if-none"], &admin).await;
+    assert!(repeated.status.success() && stdout(&repeated).is_empty(), "{}", stderr(&repeated));
 }
 
 #[tokio::test]
