@@ -10,11 +10,12 @@ DENY := $(CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 # As tools/consul/go.mod names it.
 CONSUL_VERSION := 1.20.1
 CONSUL := $(CACHE)/consul-$(CONSUL_VERSION)/bin/consul
+COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 # Whose tests run on each engine. User, product and order follow: their harnesses take one, their suites were not brought through yet.
 DATABASE_CRATES := shop-storage
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run audit load release test test-engines consul lint buf-lint deny doc generate ci
+.PHONY: help setup run audit load release test test-engines consul lint buf-lint deny doc generate ci images containers compose compose-down compose-test
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -51,6 +52,23 @@ test-engines:
 	    SHOP_TEST_DATABASE_SERVER="$$server" cargo test --all-features $(DATABASE_CRATES:%=--package %) || exit 1; \
 	done; \
 	for name in $$missing; do echo "NOT TESTED on $$name, which could not be started: $(DATABASE_CRATES)"; done
+
+images: setup containers ## An image of each process, from binaries built here (IMAGE_REGISTRY, IMAGE_TAG, IMAGE_BASE, IMAGE_PROFILE=release)
+	@./images/build
+
+containers:
+	@./setup containers
+
+compose: ## A shop of many processes by compose.yaml, on a Docker that has the images; secrets in .env
+	@./e2e/compose/secrets .env
+	@$(COMPOSE) up --detach
+
+compose-down: ## Stop it; its data stays in volumes (ARGS=--volumes deletes them)
+	@$(COMPOSE) down --timeout 60 $(ARGS)
+
+compose-test: images consul ## Start compose.yaml for real, buy something, kill replicas, take it away again
+	@archive=$$(./images/stand-ins) && CONSUL_IMAGE=localhost/consul:1.20.1 POSTGRES_IMAGE=localhost/postgres:15 \
+	    ./images/with-docker sh -ec 'docker load --quiet --input "$$1" >/dev/null; exec ./e2e/compose/test' sh "$$archive"
 
 consul: $(if $(SHOP_TEST_CONSUL),,$(CONSUL)) ## The Consul that tests start, unless it is built or SHOP_TEST_CONSUL names one
 
