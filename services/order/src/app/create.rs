@@ -11,7 +11,7 @@ use shop_proto::order::CreateOrderRequest;
 use shop_storage::clock;
 use shop_types::{Uuid, new_id};
 
-use super::{Error, MAX_RACES, Orders, Rejection, saga, upstream::UserAnswer};
+use super::{Error, MAX_RACES, Orders, Rejection, admission::Admitted, saga, upstream::UserAnswer};
 use crate::{
     domain::{
         Change, Destination, IdempotencyKey, Invalid, Item, ItemAnswer, LineRefusal, NewOrder, Order, ShippingAddress,
@@ -42,7 +42,9 @@ impl Orders {
         request: NewOrder,
         body_hash: BodyHash,
     ) -> Result<(Order, bool), Error> {
+        let place = self.admit().await?;
         if let Some(used) = keys::find(self.parts.database.reader(), viewer.user_id, &request.key).await? {
+            drop(place);
             return self.repeat(&used, body_hash, &request).await;
         }
         let address = match &request.destination {
@@ -52,8 +54,10 @@ impl Orders {
         for _ in 0..MAX_RACES {
             let id = new_id();
             let subscription = self.bulletin.subscribe(id);
-            match self.place(viewer, &request, body_hash, address.clone(), id).await {
+            match self.place(viewer, &request, body_hash, address.clone(), id, place.clone()).await {
                 Ok(()) => {
+                    // Its saga holds the place now.
+                    drop(place);
                     let order = self.wait_until_settled(&subscription, true).await?;
                     return answer(id, order, &request, false);
                 }
@@ -61,6 +65,7 @@ impl Orders {
                 Err(error) => return Err(error),
             }
             if let Some(used) = keys::find(self.parts.database.reader(), viewer.user_id, &request.key).await? {
+                drop(place);
                 return self.repeat(&used, body_hash, &request).await;
             }
             self.forget(viewer.user_id, &request.key).await?;
@@ -110,6 +115,7 @@ impl Orders {
         body_hash: BodyHash,
         address: ShippingAddress,
         id: Uuid,
+        place: Admitted,
     ) -> Result<(), Error> {
         let (orders, holder) = (self.clone(), self.parts.holder);
         let (key, lines) = (request.key.clone(), request.merged());
@@ -151,7 +157,7 @@ impl Orders {
                 })
                 .await?;
             orders.wake.relay.notify_one();
-            orders.spawn_saga(lease, Some(saga::Known::from(&order)));
+            orders.spawn_saga_with(place, lease, Some(saga::Known::from(&order)));
             Ok(())
         })
         .await

@@ -78,9 +78,9 @@ pub(crate) enum Error {
     /// Another change was faster, again and again.
     #[error("the order changes too fast")]
     Raced,
-    /// As many orders are watched as may be.
-    #[error("too many orders are watched")]
-    Overloaded,
+    /// As many of something go on as may.
+    #[error("too many {0}")]
+    Overloaded(&'static str),
     /// The process is leaving.
     #[error("the process is leaving")]
     Leaving,

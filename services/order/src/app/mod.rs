@@ -1,9 +1,10 @@
 //! What the service does: use cases over the domain and the store, each write one transaction.
 //!
-//! `create` places an order and waits for its saga; `saga` is that saga; `recovery` takes over what a dead process left;
+//! `create` places an order, once `admission` lets it in, and waits for its saga; `saga` is that saga; `recovery` takes over what a dead process left;
 //! `expiry` is the clock; `cancel`, `fulfil`, `pay` and `refund` are what people do to an order; `read` and `watch` are how
 //! they look at it; `relay` tells others.
 
+mod admission;
 mod bulletin;
 mod cancel;
 mod create;
@@ -71,6 +72,7 @@ pub(crate) struct Parts {
 pub(crate) struct Orders {
     parts: Arc<Parts>,
     bulletin: Arc<Bulletin>,
+    placing_permits: Arc<Semaphore>,
     saga_permits: Arc<Semaphore>,
     watch_permits: Arc<Semaphore>,
     watch_looks: Arc<Semaphore>,
@@ -91,6 +93,7 @@ impl Orders {
         Self {
             parts: Arc::new(parts),
             bulletin: Arc::default(),
+            placing_permits: Arc::new(Semaphore::new(admission::MAX_PLACING)),
             saga_permits: Arc::new(Semaphore::new(MAX_SAGAS)),
             watch_permits: Arc::new(Semaphore::new(watch::MAX_WATCHES)),
             watch_looks: Arc::new(Semaphore::new(watch::MAX_LOOKS)),

@@ -58,7 +58,7 @@ fn refusal(error: &Error) -> Refusal {
         Error::NothingPaid => Refusal::invalid_field("/amount/amount", "must be more than 0"),
         Error::DueTooLarge => Refusal::new(Reason::AmountMismatch, "What is owed back would be too large to count."),
         Error::Pending { order_id } => pending(*order_id),
-        Error::Overloaded => Refusal::new(Reason::Overloaded, "Too many orders are watched; try again shortly.")
+        Error::Overloaded(what) => Refusal::new(Reason::Overloaded, format!("Too many {what}; try again shortly."))
             .with_retry_after(RETRY_AFTER),
         Error::Upstream(_) | Error::KeyTaken | Error::Raced | Error::Leaving => unavailable(),
         Error::Storage(error) if error.is_transient() => unavailable(),

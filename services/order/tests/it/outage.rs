@@ -184,3 +184,35 @@ async fn what_a_dead_process_left_goes_on_after_its_lease() {
     assert_eq!(shop.stock(&tea).await, (10, 2, 8), "held once");
     shop.assert_clean().await;
 }
+
+#[tokio::test]
+async fn while_as_many_orders_are_placed_as_may_be_another_is_refused_and_uses_no_key() {
+    const PLACES: usize = 64;
+    let mut shop = Shop::open().await;
+    let ada = shop.customer().await;
+    let tea = shop.product(499, 1000).await;
+    shop.stop_order().await;
+    let (one_way, reached) = OneWay::start(&shop, &Shutdown::new()).await;
+    let stuck = Doomed::start(shop.order_options(one_way)).await;
+    shop.orders = OrderServiceClient::new(pool(shop_order::NAME, &[stuck.address]));
+
+    let place = |key: String| {
+        let (shop, ada, tea) = (&shop, &ada, tea.as_str());
+        async move { shop.create_within(ada, create_request(&key, &[(tea, 1)]), SHORT * 4).await }
+    };
+    let all = futures::future::join_all((0..PLACES).map(|n| place(format!("key-{n}"))));
+    let one_more = async {
+        until("all places to be taken", async || (*reached.lock().unwrap() == PLACES).then_some(())).await;
+        place("one-more".to_owned()).await.unwrap_err()
+    };
+    let (all, refused) = tokio::join!(all, one_more);
+    assert!(all.into_iter().all(|placed| reason(placed) == Reason::OrderPending));
+    assert_eq!((refused.reason, refused.retry_after.is_some()), (Reason::Overloaded, true), "{refused:?}");
+    let orders = shop.audit().await.sagas;
+    assert_eq!(orders.len(), PLACES, "what was refused left nothing");
+
+    // A call that gets no answer is given up, and its place is another's.
+    let admitted = async || (place("one-more".to_owned()).await.unwrap_err().reason == Reason::OrderPending).then_some(());
+    until("a place to be free", admitted).await;
+    stuck.kill();
+}

@@ -56,11 +56,16 @@ impl Orders {
     /// Runs a saga in a task of its own, from what is known of its order, else from what is stored. While as many run as
     /// may, its step is given back at once: a lease would run out in a queue.
     pub(super) fn spawn_saga(&self, lease: Lease, known: Option<Known>) {
+        self.spawn_saga_with((), lease, known);
+    }
+
+    /// The same; what is `held` is let go when the saga rests.
+    pub(super) fn spawn_saga_with(&self, held: impl Send + 'static, lease: Lease, known: Option<Known>) {
         let orders = self.clone();
         if let Ok(permit) = Arc::clone(&self.saga_permits).try_acquire_owned() {
             self.parts.shutdown.spawn("order saga", async move {
                 orders.run(lease, known).await;
-                drop(permit);
+                drop((permit, held));
             });
         } else {
             self.parts.shutdown.spawn("giving a step back", async move { orders.give_back(lease).await });
