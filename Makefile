@@ -15,7 +15,7 @@ COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose 
 DATABASE_CRATES := shop-storage
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run audit load release test test-engines consul lint buf-lint deny doc generate ci images containers compose compose-down compose-test
+.PHONY: help setup run audit load release test test-engines consul lint buf-lint deny doc generate ci images containers compose compose-down compose-test alerts
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -72,13 +72,17 @@ compose-test: images consul ## Start compose.yaml for real, buy something, kill 
 
 consul: $(if $(SHOP_TEST_CONSUL),,$(CONSUL)) ## The Consul that tests start, unless it is built or SHOP_TEST_CONSUL names one
 
-lint: setup ## Formatting, clippy with warnings denied, the contracts
+lint: setup ## Formatting, clippy with warnings denied, the contracts, the alerts
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features -- --deny warnings
 	$(MAKE) --no-print-directory buf-lint
+	$(MAKE) --no-print-directory alerts
 
 buf-lint: $(BUF)
 	cd proto && $(BUF) lint && $(BUF) format --diff --exit-code
+
+alerts: ## Check the alerts: rules, when they fire, metrics and runbook (promtool is in Debian's prometheus)
+	@monitoring/check
 
 deny: $(DENY) ## Licences, sources and duplicates of the dependencies
 	$(DENY) check licenses bans sources
