@@ -287,7 +287,9 @@ async fn ask(
         let pause = match &outcome {
             Ok(answer) if wanted.contains(&answer.status) => return outcome.map_err(|_| LoadError::Gone),
             Ok(answer) => match answer.status {
-                StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => retry_after(answer),
+                StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                    answer.retry_after().unwrap_or(PAUSE)
+                }
                 _ => return Err(refused(what, answer)),
             },
             Err(_) => PAUSE,
@@ -298,11 +300,6 @@ async fn ask(
         }
         tokio::time::sleep(pause).await;
     }
-}
-
-fn retry_after(answer: &Incomer) -> Duration {
-    let seconds = answer.headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    seconds.map_or(PAUSE, Duration::from_secs)
 }
 
 fn refused(what: &str, answer: &Incomer) -> LoadError {

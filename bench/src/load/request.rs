@@ -1,5 +1,7 @@
 //! Requests of the shop's REST interface, and what their answers say.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde_json::Value;
@@ -61,6 +63,12 @@ impl Incomer {
         } else {
             String::new()
         }
+    }
+
+    /// How long it asks to wait before the next try.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        let seconds = self.headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+        Some(Duration::from_secs(seconds))
     }
 
     /// Path and query of the next page.

@@ -31,7 +31,7 @@ use super::{
 
 /// How long the pacer sleeps at most before it looks whether it should stop.
 const LONGEST_SLEEP: Duration = Duration::from_millis(20);
-/// Pause before an order is sent again, and how long that may go on.
+/// Pause before an order is sent again, unless the shop says how long, and how long that may go on.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 const RETRY_BOUND: Duration = Duration::from_mins(1);
 
@@ -198,7 +198,8 @@ impl Run {
                 break sent;
             }
             retried += 1;
-            tokio::time::sleep(RETRY_PAUSE).await;
+            let told = sent.outcome.as_ref().ok().and_then(Incomer::retry_after);
+            tokio::time::sleep(told.unwrap_or(RETRY_PAUSE)).await;
         };
         drop(place);
         let ending = self.judge(&visit, due, sent, retried);

@@ -237,6 +237,18 @@ impl Client {
         self.send(Method::POST, &path, &[("idempotency-key", key.as_str())], Some(&body)).await.expect(201);
     }
 
+    /// How many orders have a status, counted through the pages.
+    pub(crate) async fn orders(&self, status: &str) -> usize {
+        let mut count = 0;
+        let mut next = format!("/orders?status={status}&limit=100");
+        loop {
+            let page = self.get(&next).await.expect(200).body;
+            count += page["items"].as_array().unwrap().len();
+            let Some(cursor) = page["next_cursor"].as_str() else { return count };
+            next = format!("/orders?status={status}&limit=100&cursor={cursor}");
+        }
+    }
+
     pub(crate) async fn inventory(&self, product: Uuid) -> Value {
         self.get(&format!("/products/{product}/inventory")).await.expect(200).body
     }

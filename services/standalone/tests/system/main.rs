@@ -5,7 +5,9 @@
 mod access;
 mod client;
 mod crash;
+mod hostile;
 mod identity;
+mod load;
 mod malformed;
 mod oversell;
 mod payment_race;

@@ -70,6 +70,14 @@ impl Shop {
         self.folder.path()
     }
 
+    /// Memory of the process, its share of what it shares with others included.
+    pub(crate) fn pss_kib(&self) -> u64 {
+        let path = format!("/proc/{}/smaps_rollup", self.child.id().expect("still running"));
+        let rollup = std::fs::read_to_string(path).unwrap();
+        let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// The gateway's address, followed through restarts.
     pub(crate) fn gateway(&self) -> Arc<RwLock<String>> {
         Arc::clone(&self.gateway)
