@@ -7,7 +7,9 @@ mod reservations;
 use std::{process::ExitCode, sync::OnceLock};
 
 use anyhow::Context as _;
+use secrecy::SecretString;
 use shop_server::TelemetryOptions;
+use shop_storage::DatabaseOptions;
 
 use crate::{cli::AuditOptions, data_dir::DataDir};
 use report::{Invariant, Report};
@@ -26,13 +28,16 @@ pub(crate) fn run(telemetry: TelemetryOptions, options: AuditOptions) -> ExitCod
 }
 
 async fn examine(options: AuditOptions) -> anyhow::Result<Report> {
-    let data = DataDir::open(&options.data_dir.data_dir)?;
-    let reader = async |name: &'static str| {
-        let opened = shop_storage::open_reader(name, &data.database(name)).await;
+    let database = |name: &'static str, url: Option<&SecretString>| match url {
+        Some(url) => anyhow::Ok(DatabaseOptions::at(url.clone())),
+        None => Ok(DataDir::open(&options.data_dir.data_dir)?.database(name)),
+    };
+    let reader = async |name: &'static str, url| {
+        let opened = shop_storage::open_reader(name, &database(name, url)?).await;
         opened.with_context(|| format!("can't read {name}'s database"))
     };
-    let product = reader(shop_product::NAME).await?;
-    let order = reader(shop_order::NAME).await?;
+    let product = reader(shop_product::NAME, options.product_database_url.as_ref()).await?;
+    let order = reader(shop_order::NAME, options.order_database_url.as_ref()).await?;
 
     let stock = shop_product::audit::check(&product).await?;
     let settings = shop_order::audit::Settings { lease: options.lease, relayed: options.event_sink.is_some() };

@@ -9,7 +9,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::shop::{ADMIN_EMAIL, ADMIN_PASSWORD, Shop};
+use crate::shop::{ADMIN_EMAIL, ADMIN_PASSWORD, Reached};
 
 /// How long a client goes on retrying what the API told it to retry.
 const RETRY_BOUND: Duration = Duration::from_mins(4);
@@ -59,7 +59,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn anonymous(shop: &Shop) -> Self {
+    pub(crate) fn anonymous(shop: &impl Reached) -> Self {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
         Self { http, gateway: shop.gateway(), token: None }
     }
@@ -68,7 +68,7 @@ impl Client {
         Self { token: Some(token.into()), ..self.clone() }
     }
 
-    pub(crate) async fn admin(shop: &Shop) -> Self {
+    pub(crate) async fn admin(shop: &impl Reached) -> Self {
         Self::anonymous(shop).login(ADMIN_EMAIL, ADMIN_PASSWORD).await
     }
 
@@ -78,7 +78,7 @@ impl Client {
     }
 
     /// Registers a customer and signs in; gives the id too.
-    pub(crate) async fn customer(shop: &Shop) -> (Self, Uuid) {
+    pub(crate) async fn customer(shop: &impl Reached) -> (Self, Uuid) {
         let anonymous = Self::anonymous(shop);
         let email = format!("{}@customers.test", Uuid::new_v4());
         let user = anonymous.register(&email).await;
@@ -97,7 +97,7 @@ impl Client {
     }
 
     /// Signs in a new user with a role.
-    pub(crate) async fn with_role(shop: &Shop, role: &str) -> (Self, Uuid) {
+    pub(crate) async fn with_role(shop: &impl Reached, role: &str) -> (Self, Uuid) {
         let anonymous = Self::anonymous(shop);
         let email = format!("{}@staff.test", Uuid::new_v4());
         let id = anonymous.register(&email).await.id();

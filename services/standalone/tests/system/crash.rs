@@ -22,7 +22,7 @@ use crate::{
     client::{Answer, Client, address, order_of},
     payment_race::{notice, signature},
     random_below,
-    shop::Shop,
+    shop::{Reached, Shop},
     sink::EventSink,
 };
 
@@ -197,14 +197,14 @@ async fn killed_at_random_it_goes_on_where_it_was() {
 }
 
 /// A customer, an admin and a product of their own.
-struct Stage {
+pub(crate) struct Stage {
     admin: Client,
     customer: Client,
     product: Uuid,
 }
 
 /// One order for each road through the states.
-struct Orders {
+pub(crate) struct Orders {
     returned: Uuid,
     refused: Uuid,
     cancelled: Uuid,
@@ -214,13 +214,13 @@ struct Orders {
 }
 
 impl Orders {
-    fn ids(&self) -> [Uuid; 6] {
+    pub(crate) fn ids(&self) -> [Uuid; 6] {
         [self.returned, self.refused, self.cancelled, self.cancelled_after_payment, self.expired, self.refunded]
     }
 }
 
 impl Stage {
-    async fn set(shop: &Shop) -> Self {
+    pub(crate) async fn set(shop: &impl Reached) -> Self {
         let admin = Client::admin(shop).await;
         let product = admin.product(PRICE, STOCK).await;
         let (customer, _) = Client::customer(shop).await;
@@ -228,7 +228,7 @@ impl Stage {
     }
 
     /// Goes every road, repeating what got no answer, as any client would.
-    async fn play(self) -> (Self, Orders) {
+    pub(crate) async fn play(self) -> (Self, Orders) {
         let refused = self.place(STOCK + 1).await;
         let expired = self.place(1).await;
         let returned = self.place(2).await;
@@ -254,7 +254,7 @@ impl Stage {
         (self, Orders { returned, refused, cancelled, cancelled_after_payment, expired, refunded })
     }
 
-    async fn ended_well(&self, orders: &Orders, during: &str) {
+    pub(crate) async fn ended_well(&self, orders: &Orders, during: &str) {
         for (order, status) in [
             (orders.refused, "rejected"),
             (orders.expired, "expired"),

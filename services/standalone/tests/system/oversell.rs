@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
-use shop_auth::{Role, UserCaller, UserTokenSigner, keys::KeyPaths};
+use shop_auth::{Role, UserCaller, UserTokenSigner};
 use uuid::Uuid;
 
 use crate::{
     SETTLE_BOUND,
     client::{Client, order_of},
     random_below,
-    shop::Shop,
+    shop::{Reached, Shop},
 };
 
 const CUSTOMERS: usize = 1_000;
@@ -46,7 +46,7 @@ async fn a_hundred_units_go_to_a_hundred_customers_though_the_shop_is_killed() {
     sold_exactly(&shop, product, &buying.await.unwrap()).await;
 }
 
-async fn buy(customer: &Client, product: Uuid) -> u16 {
+pub(crate) async fn buy(customer: &Client, product: Uuid) -> u16 {
     let answer = customer.order_until_settled(&Uuid::new_v4().to_string(), &order_of(product, 1)).await;
     if answer.status.as_u16() == 409 {
         answer.problem(409, "OUT_OF_STOCK");
@@ -54,10 +54,10 @@ async fn buy(customer: &Client, product: Uuid) -> u16 {
     answer.status.as_u16()
 }
 
-async fn sold_exactly(shop: &Shop, product: Uuid, answers: &[u16]) {
+pub(crate) async fn sold_exactly(shop: &impl Reached, product: Uuid, answers: &[u16]) {
     let of = |status: u16| answers.iter().filter(|answer| **answer == status).count();
     assert_eq!((of(201), of(409), answers.len()), (UNITS, CUSTOMERS - UNITS, CUSTOMERS));
-    shop.settled_clean(SETTLE_BOUND).await;
+    shop.is_settled_clean(SETTLE_BOUND).await;
     let admin = Client::admin(shop).await;
     assert_eq!(admin.inventory(product).await["available"], 0);
     assert_eq!(admin.orders("reserved").await, UNITS);
@@ -65,11 +65,10 @@ async fn sold_exactly(shop: &Shop, product: Uuid, answers: &[u16]) {
 }
 
 /// A product with stock for some, and a registered customer for each of many, holding a token.
-async fn crowd(shop: &Shop) -> (Uuid, Vec<Client>) {
+pub(crate) async fn crowd(shop: &impl Reached) -> (Uuid, Vec<Client>) {
     let admin = Client::admin(shop).await;
     let product = admin.product(500, i64::try_from(UNITS).unwrap()).await;
-    let options = KeyPaths::new(&shop.data_dir().join("keys")).options("user");
-    let signer = UserTokenSigner::new(&options, "local").unwrap();
+    let signer = UserTokenSigner::new(&shop.keys().options("user"), shop.shop_uid()).unwrap();
     let anonymous = Client::anonymous(shop);
     let customers = stream::iter(0..CUSTOMERS)
         .map(|n| {

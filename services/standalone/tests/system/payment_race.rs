@@ -13,12 +13,13 @@ use crate::{
     SETTLE_BOUND,
     client::{Client, order_of},
     random_below,
-    shop::{Shop, WEBHOOK_SECRET},
+    shop::{Reached, Shop, WEBHOOK_SECRET},
 };
 
 const ORDERS: u64 = 1_000;
 const AT_ONCE: usize = 40;
 const PRICE: i64 = 700;
+pub(crate) const RACED_PAYMENT_TIMEOUT: &str = "1500ms";
 
 /// What the payment races against.
 #[derive(Debug, Clone, Copy)]
@@ -29,11 +30,16 @@ enum Rival {
 
 #[tokio::test]
 async fn a_payment_as_the_order_expires_or_is_cancelled_is_never_lost() {
-    let shop = Shop::start_with(&[("SHOP_PAYMENT_TIMEOUT", "1500ms")]).await;
-    let admin = Client::admin(&shop).await;
+    let shop = Shop::start_with(&[("SHOP_PAYMENT_TIMEOUT", RACED_PAYMENT_TIMEOUT)]).await;
+    payments_race(&shop).await;
+}
+
+/// Pays [`ORDERS`] orders as they expire or are cancelled; the shop's payment time-out is [`RACED_PAYMENT_TIMEOUT`].
+pub(crate) async fn payments_race(shop: &impl Reached) {
+    let admin = Client::admin(shop).await;
     let stock = i64::try_from(ORDERS).unwrap();
     let product = admin.product(PRICE, stock).await;
-    let (customer, _) = Client::customer(&shop).await;
+    let (customer, _) = Client::customer(shop).await;
 
     let orders: Vec<Uuid> = stream::iter(0..ORDERS)
         .map(|n| race(&customer, product, if n % 2 == 0 { Rival::Expiry } else { Rival::Cancellation }))
@@ -41,7 +47,7 @@ async fn a_payment_as_the_order_expires_or_is_cancelled_is_never_lost() {
         .collect()
         .await;
 
-    shop.settled_clean(SETTLE_BOUND).await;
+    shop.is_settled_clean(SETTLE_BOUND).await;
     let mut paid = 0;
     for order in orders {
         let order = customer.get(&format!("/orders/{order}")).await.expect(200).body;

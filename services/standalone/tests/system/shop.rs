@@ -8,6 +8,7 @@ use std::{
 };
 
 use serde::Deserialize;
+use shop_auth::keys::KeyPaths;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
@@ -35,6 +36,35 @@ pub(crate) struct GrpcServices {
     pub(crate) user: String,
     pub(crate) product: String,
     pub(crate) order: String,
+}
+
+/// A shop that clients reach, whatever it is made of.
+pub(crate) trait Reached {
+    /// The gateway's address, followed through restarts.
+    fn gateway(&self) -> Arc<RwLock<String>>;
+    /// The keys its tokens are signed with.
+    fn keys(&self) -> KeyPaths;
+    fn shop_uid(&self) -> &str;
+    /// Audits until nothing is in flight any more and requires that nothing is wrong.
+    fn is_settled_clean(&self, bound: Duration) -> impl Future<Output = ()>;
+}
+
+impl Reached for Shop {
+    fn gateway(&self) -> Arc<RwLock<String>> {
+        Arc::clone(&self.gateway)
+    }
+
+    fn keys(&self) -> KeyPaths {
+        KeyPaths::new(&self.data_dir().join("keys"))
+    }
+
+    fn shop_uid(&self) -> &'static str {
+        "local"
+    }
+
+    async fn is_settled_clean(&self, bound: Duration) {
+        self.settled_clean(bound).await;
+    }
 }
 
 /// A running shop. Dropping it kills the process; the folder goes with it.
@@ -155,19 +185,26 @@ pub(crate) struct Audit {
     pub(crate) report: String,
 }
 
+impl Audit {
+    pub(crate) async fn of(mut command: Command) -> Self {
+        let output = command.output().await.unwrap();
+        let report = String::from_utf8(output.stdout).unwrap();
+        let parsed: serde_json::Value = serde_json::from_str(&report).unwrap_or_else(|error| {
+            panic!("audit printed no JSON ({error}): {report}\n{}", String::from_utf8_lossy(&output.stderr))
+        });
+        Self {
+            success: output.status.success(),
+            in_flight: parsed["in_flight"].as_u64().expect("in_flight is a number"),
+            report: serde_json::to_string_pretty(&parsed).unwrap(),
+        }
+    }
+}
+
 pub(crate) async fn audit(data_dir: &Path, environment: &[(String, String)]) -> Audit {
     let mut command = shop();
     command.args(["audit", "--output", "json", "--data-dir"]).arg(data_dir);
-    let output = command.envs(environment.iter().map(|(name, value)| (name, value))).output().await.unwrap();
-    let report = String::from_utf8(output.stdout).unwrap();
-    let parsed: serde_json::Value = serde_json::from_str(&report).unwrap_or_else(|error| {
-        panic!("audit printed no JSON ({error}): {report}\n{}", String::from_utf8_lossy(&output.stderr))
-    });
-    Audit {
-        success: output.status.success(),
-        in_flight: parsed["in_flight"].as_u64().expect("in_flight is a number"),
-        report: serde_json::to_string_pretty(&parsed).unwrap(),
-    }
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
+    Audit::of(command).await
 }
 
 /// The binary under test, with nothing of this process's configuration.

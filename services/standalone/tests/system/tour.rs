@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::{
     SETTLE_BOUND,
     client::{Client, address, order_of},
-    shop::Shop,
+    shop::{Reached, Shop},
 };
 
 #[tokio::test]
@@ -80,10 +80,14 @@ async fn an_order_to_a_saved_address_keeps_its_own_copy() {
 
 #[tokio::test]
 async fn one_key_fifty_times_at_once_is_one_order() {
-    let shop = Shop::start().await;
-    let admin = Client::admin(&shop).await;
+    one_key_is_one_order(&Shop::start().await).await;
+}
+
+/// Places one order fifty times at once; no answer may be lost on the way.
+pub(crate) async fn one_key_is_one_order(shop: &impl Reached) {
+    let admin = Client::admin(shop).await;
     let product = admin.product(250, 100).await;
-    let (customer, _) = Client::customer(&shop).await;
+    let (customer, _) = Client::customer(shop).await;
 
     let body = order_of(product, 3);
     let answers = futures::future::join_all((0..50).map(|_| customer.order_until_settled("same-key", &body))).await;
@@ -104,7 +108,7 @@ async fn one_key_fifty_times_at_once_is_one_order() {
     let replay = customer.order("same-key", &reordered).await.expect(201);
     assert_eq!((replay.id(), replay.header("idempotency-replayed")), (first.id(), Some("true")));
     // Keys belong to a user: another's same key is another order.
-    let (other, _) = Client::customer(&shop).await;
+    let (other, _) = Client::customer(shop).await;
     assert_ne!(other.order("same-key", &body).await.expect(201).id(), first.id());
     shop.settled_clean(SETTLE_BOUND).await;
 }

@@ -1,0 +1,54 @@
+//! Settings change in Consul's key-value store while the shop is used.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use shop_bench::load::Mix;
+
+use super::{Consul, Fleet, Layout, load, server};
+use crate::SETTLE_BOUND;
+
+/// How soon every gateway goes by a change.
+const SEEN: Duration = Duration::from_secs(2);
+const KEY: &str = "shops/default/shop/config";
+const ORIGIN: &str = "https://shop.example";
+
+#[tokio::test]
+async fn a_change_reaches_every_gateway_and_an_invalid_one_none() {
+    let Some(server) = server("SHOP_TEST_POSTGRES_URL") else { return };
+    let consul = Consul::start().await;
+    let layout = Layout { user: 1, product: 1, order: 2, ..Layout::three(server) };
+    let fleet = Fleet::start(layout, &consul).await;
+    let load = load::on(&fleet, Mix::default()).await;
+
+    consul.put(KEY, &json!({"corsOrigins": [ORIGIN]}).to_string()).await;
+    let put = Instant::now();
+    for gateway in fleet.gateways() {
+        while !allows(&gateway).await {
+            assert!(put.elapsed() < SEEN, "{gateway} has not seen the change");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    consul.put(KEY, &json!({"corsOrigins": [ORIGIN], "paymentTimeout": "soon"}).to_string()).await;
+    let put = Instant::now();
+    for gateway in fleet.of("gateway") {
+        while gateway.metric("shop_settings_refused_total", "").await < 1.0 {
+            assert!(put.elapsed() < SEEN, "{} has not counted the refusal", gateway.instance);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    for gateway in fleet.gateways() {
+        assert!(allows(&gateway).await, "{gateway} let go of the last good settings");
+    }
+    load::all_served(load, &fleet).await;
+    fleet.settled_clean(SETTLE_BOUND).await;
+}
+
+/// Whether the gateway lets pages of the origin read its answers.
+async fn allows(gateway: &str) -> bool {
+    let request = reqwest::Client::new().get(format!("{gateway}/api/v1/products")).header("origin", ORIGIN);
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    answer.headers().get("access-control-allow-origin").is_some_and(|allowed| allowed == ORIGIN)
+}
