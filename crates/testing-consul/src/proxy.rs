@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, RwLock,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -40,11 +40,15 @@ impl Behaviour {
     }
 }
 
+/// Those it hands connections on to.
+type Targets = Arc<[SocketAddr]>;
+
 /// Listens until it is dropped.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
     behaviour: watch::Sender<Behaviour>,
+    targets: Arc<RwLock<Targets>>,
     accepted: Arc<AtomicUsize>,
     _stop: DropGuard,
 }
@@ -57,9 +61,10 @@ impl Proxy {
         let (behaviour, watched) = watch::channel(Behaviour::Pass);
         let accepted = Arc::new(AtomicUsize::new(0));
         let stop = CancellationToken::new();
-        let serving = serve(listener, targets, watched, Arc::clone(&accepted));
+        let targets = Arc::new(RwLock::new(targets.into()));
+        let serving = serve(listener, Arc::clone(&targets), watched, Arc::clone(&accepted));
         tokio::spawn(stop.clone().run_until_cancelled_owned(serving));
-        Self { address, behaviour, accepted, _stop: stop.drop_guard() }
+        Self { address, behaviour, targets, accepted, _stop: stop.drop_guard() }
     }
 
     /// Where it listens.
@@ -77,6 +82,11 @@ impl Proxy {
         self.behaviour.send_replace(behaviour);
     }
 
+    /// Leads to these from now on. Open connections stay with those they were led to.
+    pub fn lead_to(&self, targets: impl IntoIterator<Item = SocketAddr>) {
+        *self.targets.write().unwrap() = targets.into_iter().collect();
+    }
+
     /// Connections so far.
     pub fn accepted(&self) -> usize {
         self.accepted.load(Ordering::Relaxed)
@@ -85,15 +95,14 @@ impl Proxy {
 
 async fn serve(
     listener: TcpListener,
-    targets: Vec<SocketAddr>,
+    targets: Arc<RwLock<Targets>>,
     behaviour: watch::Receiver<Behaviour>,
     accepted: Arc<AtomicUsize>,
 ) {
-    let targets: Arc<[SocketAddr]> = targets.into();
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
         let turn = accepted.fetch_add(1, Ordering::Relaxed);
-        let (targets, mut behaviour) = (Arc::clone(&targets), behaviour.clone());
+        let (targets, mut behaviour) = (Arc::clone(&targets.read().unwrap()), behaviour.clone());
         tokio::spawn(async move {
             let now = behaviour.borrow_and_update().clone();
             // Ends with the proxy, too.

@@ -110,7 +110,7 @@ pub(crate) async fn one_key_is_one_order(shop: &impl Reached) {
     // Keys belong to a user: another's same key is another order.
     let (other, _) = Client::customer(shop).await;
     assert_ne!(other.order("same-key", &body).await.expect(201).id(), first.id());
-    shop.settled_clean(SETTLE_BOUND).await;
+    shop.is_settled_clean(SETTLE_BOUND).await;
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 
-use super::{Consul, Fleet, Layout, load, server};
+use super::{Consul, Fleet, Layout, Process, load, server};
 use crate::SETTLE_BOUND;
 
 /// How long clients may take to know that an address is dead.
@@ -56,12 +56,19 @@ async fn another_service_at_a_reused_address_gets_no_traffic() {
     let address = killed.serve;
     killed.kill().await;
     let squatter = fleet.add_at("user", address).await;
-    fleet.processes[squatter].ready().await;
-    tokio::time::sleep(WATCHED).await;
     let squatter = &fleet.processes[squatter];
-    assert_eq!(squatter.metric("rpc_server_wrong_instance_answered", "").await, 0.0);
+    squatter.ready().await;
+    tokio::time::sleep(NOTICED).await;
+    let noticed = calls_of_product(squatter).await;
+    tokio::time::sleep(WATCHED).await;
+    assert_eq!(calls_of_product(squatter).await, noticed, "calls of product went on to reach user");
     load::all_served(load, &fleet).await;
     fleet.settled_clean(SETTLE_BOUND).await;
+}
+
+/// The calls of product's that a process answered, with `WRONG_INSTANCE` unless it is product.
+async fn calls_of_product(process: &Process) -> f64 {
+    process.metric("rpc_server_call_duration_seconds_count", "shop.product").await
 }
 
 /// Whoever has the address now. It answers as a shop's server that is not meant, and counts what is not a health check:

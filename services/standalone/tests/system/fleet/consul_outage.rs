@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use rustix::process::Signal;
 use shop_bench::load::Mix;
+use shop_testing_consul::{Behaviour, Proxy};
 
-use super::{Consul, Fault, Fleet, Front, Layout, load, server};
+use super::{Consul, Fleet, Layout, load, server};
 use crate::SETTLE_BOUND;
 
 /// How soon everything is registered again once Consul is well.
@@ -20,13 +20,13 @@ async fn consul_is_away_for_minutes_while_all_replicas_of_a_service_are_replaced
     let Some(server) = server("SHOP_TEST_POSTGRES_URL") else { return };
     let mut consul = Consul::start().await;
     // What a Service is on Kubernetes: an address that stays, before those that are there.
-    let product = Front::before(&[]).await;
+    let product = Proxy::start(Vec::new()).await;
     let layout = Layout { user: 2, product: 3, order: 2, ..Layout::three(server) }
         .with("SHOP_PRODUCT_ADDRESS", product.address().to_string());
     let mut fleet = Fleet::start(layout, &consul).await;
     let load = load::on(&fleet, load::idempotent()).await;
     let begun = tokio::time::Instant::now();
-    consul.stop().await;
+    consul.kill();
     for instance in fleet.instances("product") {
         fleet.add_ready("product").await;
         let leaving = fleet.take(&instance);
@@ -34,7 +34,7 @@ async fn consul_is_away_for_minutes_while_all_replicas_of_a_service_are_replaced
         leaving.leave().await;
     }
     tokio::time::sleep_until(begun + OUTAGE).await;
-    consul.start_empty().await;
+    consul.restart_empty().await;
     fleet.is_shown_by(&consul, RECOVERY).await;
     load::all_served(load, &fleet).await;
     fleet.settled_clean(SETTLE_BOUND).await;
@@ -44,27 +44,34 @@ async fn consul_is_away_for_minutes_while_all_replicas_of_a_service_are_replaced
 async fn consul_hangs_is_slow_flaps_fails_and_talks_nonsense() {
     let Some(server) = server("SHOP_TEST_POSTGRES_URL") else { return };
     let consul = Consul::start().await;
-    let front = Front::before(&[consul.address()]).await;
+    let front = Proxy::start(vec![consul.http_address()]).await;
     let layout = Layout { user: 2, product: 2, order: 2, ..Layout::three(server) };
     let fleet = Fleet::start_through(layout, &consul, front.address()).await;
     let load = load::on(&fleet, Mix::default()).await;
-    for fault in [Fault::Hangs, Fault::Slow(Duration::from_secs(2)), Fault::Errors, Fault::Garbage, Fault::Refuses] {
+    let faults = [
+        Behaviour::Hang,
+        Behaviour::Slow(Duration::from_secs(2)),
+        Behaviour::answer("500 Internal Server Error", "", "rpc error: No cluster leader"),
+        Behaviour::Answer(b"\x16\x03\x01 what is this\n\n".to_vec()),
+        Behaviour::Close,
+    ];
+    for fault in faults {
         println!("{fault:?}");
-        front.set(fault);
+        front.behave(fault);
         tokio::time::sleep(FAULT).await;
-        front.set(Fault::None);
+        front.behave(Behaviour::Pass);
         fleet.is_shown_by(&consul, RECOVERY).await;
     }
     for _ in 0..20 {
-        front.set(Fault::Refuses);
+        front.behave(Behaviour::Close);
         tokio::time::sleep(Duration::from_millis(300)).await;
-        front.set(Fault::None);
+        front.behave(Behaviour::Pass);
         tokio::time::sleep(Duration::from_millis(700)).await;
     }
     // The process itself stands still: the kernel still accepts connections for it.
-    consul.signal(Signal::STOP);
+    consul.freeze();
     tokio::time::sleep(FAULT).await;
-    consul.signal(Signal::CONT);
+    consul.thaw();
     fleet.is_shown_by(&consul, RECOVERY).await;
     load::all_served(load, &fleet).await;
     fleet.settled_clean(SETTLE_BOUND).await;
@@ -75,13 +82,13 @@ async fn consul_hangs_is_slow_flaps_fails_and_talks_nonsense() {
 #[tokio::test]
 async fn one_of_three_consul_servers_dies() {
     let Some(server) = server("SHOP_TEST_POSTGRES_URL") else { return };
-    let mut servers = Consul::three().await;
-    let front = Front::before(&servers.each_ref().map(Consul::address)).await;
+    let mut servers = Consul::cluster(3).await;
+    let front = Proxy::start(servers.iter().map(Consul::http_address).collect()).await;
     let layout = Layout { user: 2, product: 2, order: 2, ..Layout::three(server) }
         .with("SHOP_CONSUL_REGISTRATION", "catalog");
     let fleet = Fleet::start_through(layout, &servers[1], front.address()).await;
     let load = load::on(&fleet, Mix::default()).await;
-    servers[0].stop().await;
+    servers[0].kill();
     // Long enough for an election, and for everything that went through the dead server to be asked again.
     tokio::time::sleep(FAULT).await;
     fleet.is_shown_by(&servers[1], RECOVERY).await;

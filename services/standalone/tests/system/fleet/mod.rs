@@ -2,11 +2,10 @@
 //! server.
 
 mod addresses;
-mod consul;
 mod consul_outage;
-mod database_outage;
 mod load;
 mod process;
+mod registry;
 mod replace;
 mod rotation;
 mod settings;
@@ -27,8 +26,8 @@ use shop_testing::TestDatabase;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-pub(crate) use consul::{Consul, Fault, Front};
 pub(crate) use process::Process;
+pub(crate) use shop_testing_consul::Consul;
 
 use crate::shop::{ADMIN_EMAIL, ADMIN_PASSWORD, Audit, Reached, WEBHOOK_SECRET, shop};
 use process::{Environment, run};
@@ -98,7 +97,7 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// Starts everything and waits until Consul shows all of it.
     pub(crate) async fn start(layout: Layout, consul: &Consul) -> Self {
-        Self::start_through(layout, consul, consul.address()).await
+        Self::start_through(layout, consul, consul.http_address()).await
     }
 
     /// The same, with another address for Consul than its own.
@@ -236,7 +235,7 @@ impl Fleet {
     pub(crate) async fn is_shown_by(&self, consul: &Consul, bound: Duration) {
         for service in SERVICES {
             let ports: Vec<u16> = self.of(service).map(|process| process.serve.port()).collect();
-            consul.shows(&format!("shop-{service}"), &ports, bound).await;
+            registry::shows(consul, service, &ports, bound).await;
         }
     }
 

@@ -43,7 +43,7 @@ async fn keys_certificates_and_settings_change_and_no_request_fails() {
         issuer.issue(folder.path(), &trusted);
         tokio::time::sleep(USED).await;
     }
-    consul.put("shops/default/shop/config", &json!({"logLevel": "warn", "paymentTimeout": "20m"}).to_string()).await;
+    consul.put("/v1/kv/shops/default/shop/config", &json!({"logLevel": "warn", "paymentTimeout": "20m"})).await;
 
     let left = LEAD.saturating_sub(Instant::now().since(published));
     tokio::time::sleep(left + USED).await;

@@ -10,7 +10,7 @@ use crate::SETTLE_BOUND;
 
 /// How soon every gateway goes by a change.
 const SEEN: Duration = Duration::from_secs(2);
-const KEY: &str = "shops/default/shop/config";
+const PATH: &str = "/v1/kv/shops/default/shop/config";
 const ORIGIN: &str = "https://shop.example";
 
 #[tokio::test]
@@ -21,7 +21,7 @@ async fn a_change_reaches_every_gateway_and_an_invalid_one_none() {
     let fleet = Fleet::start(layout, &consul).await;
     let load = load::on(&fleet, Mix::default()).await;
 
-    consul.put(KEY, &json!({"corsOrigins": [ORIGIN]}).to_string()).await;
+    consul.put(PATH, &json!({"corsOrigins": [ORIGIN]})).await;
     let put = Instant::now();
     for gateway in fleet.gateways() {
         while !allows(&gateway).await {
@@ -30,10 +30,10 @@ async fn a_change_reaches_every_gateway_and_an_invalid_one_none() {
         }
     }
 
-    consul.put(KEY, &json!({"corsOrigins": [ORIGIN], "paymentTimeout": "soon"}).to_string()).await;
+    consul.put(PATH, &json!({"corsOrigins": [ORIGIN], "paymentTimeout": "soon"})).await;
     let put = Instant::now();
     for gateway in fleet.of("gateway") {
-        while gateway.metric("shop_settings_refused_total", "").await < 1.0 {
+        while gateway.metric("shop_settings_documents_total", "outcome=\"refused\"").await < 1.0 {
             assert!(put.elapsed() < SEEN, "{} has not counted the refusal", gateway.instance);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
