@@ -100,10 +100,22 @@ pub(crate) struct AuditOptions {
     #[command(flatten)]
     pub(crate) data_dir: DataDirOption,
     /// Product's database, of a shop whose services are processes of their own. By default the one in the data folder.
-    #[arg(long, env = "SHOP_PRODUCT_DATABASE_URL", hide_env_values = true, value_name = "URL", requires = "order_database_url")]
+    #[arg(
+        long,
+        env = "SHOP_PRODUCT_DATABASE_URL",
+        hide_env_values = true,
+        value_name = "URL",
+        requires = "order_database_url"
+    )]
     pub(crate) product_database_url: Option<SecretString>,
     /// Order's database, likewise.
-    #[arg(long, env = "SHOP_ORDER_DATABASE_URL", hide_env_values = true, value_name = "URL", requires = "product_database_url")]
+    #[arg(
+        long,
+        env = "SHOP_ORDER_DATABASE_URL",
+        hide_env_values = true,
+        value_name = "URL",
+        requires = "product_database_url"
+    )]
     pub(crate) order_database_url: Option<SecretString>,
     /// The lease the shop runs with: what is unsettled for longer counts as a violation.
     #[arg(long, env = "SHOP_LEASE", default_value = "10s", value_parser = shop_order::parse_lease, value_name = "DURATION")]

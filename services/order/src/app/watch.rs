@@ -53,7 +53,8 @@ impl Orders {
         if after < 0 {
             return Err(Invalid::field("after_version", "must be 0 or more").into());
         }
-        let place = Arc::clone(&self.watch_permits).try_acquire_owned().map_err(|_| Error::Overloaded("orders are watched"))?;
+        let place =
+            Arc::clone(&self.watch_permits).try_acquire_owned().map_err(|_| Error::Overloaded("orders are watched"))?;
         // Before the first look, so that a change right after it is not missed.
         let subscription = self.bulletin.watch(id);
         orders::standing(self.parts.database.reader(), id, viewer.owner()).await?.ok_or(Error::UnknownOrder)?;

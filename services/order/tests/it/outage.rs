@@ -212,7 +212,8 @@ async fn while_as_many_orders_are_placed_as_may_be_another_is_refused_and_uses_n
     assert_eq!(orders.len(), PLACES, "what was refused left nothing");
 
     // A call that gets no answer is given up, and its place is another's.
-    let admitted = async || (place("one-more".to_owned()).await.unwrap_err().reason == Reason::OrderPending).then_some(());
+    let admitted =
+        async || (place("one-more".to_owned()).await.unwrap_err().reason == Reason::OrderPending).then_some(());
     until("a place to be free", admitted).await;
     stuck.kill();
 }

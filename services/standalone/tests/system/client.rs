@@ -9,10 +9,16 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::shop::{ADMIN_EMAIL, ADMIN_PASSWORD, Reached};
+use crate::{
+    random_below,
+    shop::{ADMIN_EMAIL, ADMIN_PASSWORD, Reached},
+};
 
 /// How long a client goes on retrying what the API told it to retry.
 const RETRY_BOUND: Duration = Duration::from_mins(4);
+/// Its first pause, and its longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 pub(crate) const PASSWORD: &str = "a password nobody would guess";
 
 /// An answer, read whole.
@@ -194,25 +200,26 @@ impl Client {
         .await
     }
 
-    /// Repeats a request that is safe to repeat while the answer is 429, 503, 504 or none, waiting as told.
+    /// Repeats a request that is safe to repeat while the answer is 429, 503, 504 or none: not before it says, and after a
+    /// pause that doubles, with a part of it by chance, as docs/API.md has clients do.
     pub(crate) async fn retrying<F, Fut>(&self, request: F) -> Answer
     where
         F: Fn(Self) -> Fut,
         Fut: Future<Output = reqwest::Result<Answer>>,
     {
         let begun = Instant::now();
+        let mut pause = FIRST_PAUSE;
         loop {
             let last = request(self.clone()).await;
-            let wait = match &last {
+            let told = match &last {
                 Ok(answer) if !matches!(answer.status.as_u16(), 429 | 503 | 504) => return last.unwrap(),
-                Ok(answer) => {
-                    let seconds = answer.header("retry-after").and_then(|text| text.parse().ok());
-                    Duration::from_secs(seconds.unwrap_or(1)).min(Duration::from_secs(2))
-                }
-                Err(_broken) => Duration::from_millis(100),
+                Ok(answer) => answer.header("retry-after").and_then(|text| text.parse().ok()).unwrap_or(1),
+                Err(_broken) => 0,
             };
             assert!(begun.elapsed() < RETRY_BOUND, "no final answer within {RETRY_BOUND:?}: {last:#?}");
-            tokio::time::sleep(wait).await;
+            let chance = Duration::from_millis(random_below(u64::try_from(pause.as_millis()).unwrap()));
+            tokio::time::sleep(Duration::from_secs(told).min(LONGEST_PAUSE).max(pause / 2 + chance / 2)).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
