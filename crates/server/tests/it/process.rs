@@ -1,4 +1,4 @@
-//! A whole process: this test binary again, with one ignored test as its `main`.
+//! A whole process: this test binary again, with one of its tests as `main`.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -30,8 +30,8 @@ struct Cli {
     _harness: Vec<String>,
 }
 
+/// What runs in the processes that the tests start. Among them it is no test: it has no role, and ends at once.
 #[test]
-#[ignore = "the body of the child processes below"]
 fn child() -> ExitCode {
     let Ok(role) = std::env::var(ROLE) else { return ExitCode::SUCCESS };
     let cli: Cli = parse();
@@ -100,7 +100,7 @@ async fn traceparent() -> String {
 
 pub(crate) fn spawn(role: &str, variables: &[(&str, &str)]) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["process::child", "--exact", "--ignored", "--nocapture"])
+        .args(["process::child", "--exact", "--nocapture"])
         .env(ROLE, role)
         .env("SHOP_LISTEN", "127.0.0.1:0")
         .env("SHOP_ADMIN_LISTEN", "127.0.0.1:0")

@@ -90,22 +90,27 @@ impl TryFrom<order::OrderItem> for OrderItem {
     }
 }
 
+/// The order of the document's examples, as it is at some point of its life.
+pub(super) fn example(status: &str, version: i64, updated_at: &str) -> serde_json::Value {
+    serde_json::json!({
+        "id": "0198c9a5-8888-7c4e-9d0a-3f1f5f0a1b2c", "user_id": "0198c9a5-7777-7c4e-9d0a-3f1f5f0a1b2c", "status": status,
+        "items": [{
+            "product_id": "0198c9a5-7d3e-7c4e-9d0a-3f1f5f0a1b2c", "sku": "MUG-BLUE-350", "name": "Blue mug", "quantity": 2,
+            "unit_price": {"amount": 1999, "currency": "USD"}, "line_total": {"amount": 3998, "currency": "USD"}
+        }],
+        "total": {"amount": 3998, "currency": "USD"},
+        "shipping_address": {
+            "recipient": "Ada Lovelace", "line1": "Unter den Linden 1", "line2": null, "city": "Berlin", "region": null,
+            "postal_code": "10117", "country": "DE"
+        },
+        "reason": null, "expires_at": (status == "reserved").then_some("2026-11-22T09:15:00Z"), "refund_due": null, "version": version,
+        "created_at": "2026-11-22T09:00:00Z", "updated_at": updated_at
+    })
+}
+
 /// An order.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(examples(json!({
-    "id": "0198c9a5-8888-7c4e-9d0a-3f1f5f0a1b2c", "user_id": "0198c9a5-7777-7c4e-9d0a-3f1f5f0a1b2c", "status": "reserved",
-    "items": [{
-        "product_id": "0198c9a5-7d3e-7c4e-9d0a-3f1f5f0a1b2c", "sku": "MUG-BLUE-350", "name": "Blue mug", "quantity": 2,
-        "unit_price": {"amount": 1999, "currency": "USD"}, "line_total": {"amount": 3998, "currency": "USD"}
-    }],
-    "total": {"amount": 3998, "currency": "USD"},
-    "shipping_address": {
-        "recipient": "Ada Lovelace", "line1": "Unter den Linden 1", "line2": null, "city": "Berlin", "region": null,
-        "postal_code": "10117", "country": "DE"
-    },
-    "reason": null, "expires_at": "2026-11-22T09:15:00Z", "refund_due": null, "version": 2,
-    "created_at": "2026-11-22T09:00:00Z", "updated_at": "2026-11-22T09:00:00.5Z"
-})))]
+#[schema(examples(json!(example("reserved", 2, "2026-11-22T09:00:00.5Z"))))]
 pub(crate) struct Order {
     /// Its id.
     pub id: Id,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use shop_proto::order;
 use utoipa::ToSchema;
 
-use super::{BadReply, Id, Money, Order, Timestamp, required, wire_enum};
+use super::{BadReply, Id, Money, Order, Timestamp, order::example, required, wire_enum};
 
 wire_enum! {
     /// What a payment did.
@@ -42,20 +42,7 @@ impl NewPayment {
     "id": "0198c9a5-bbbb-7c4e-9d0a-3f1f5f0a1b2c", "order_id": "0198c9a5-8888-7c4e-9d0a-3f1f5f0a1b2c",
     "reference": "transfer-4711", "amount": {"amount": 3998, "currency": "USD"}, "outcome": "applied",
     "recorded_at": "2026-11-22T09:05:00Z",
-    "order": {
-        "id": "0198c9a5-8888-7c4e-9d0a-3f1f5f0a1b2c", "user_id": "0198c9a5-7777-7c4e-9d0a-3f1f5f0a1b2c", "status": "paid",
-        "items": [{
-            "product_id": "0198c9a5-7d3e-7c4e-9d0a-3f1f5f0a1b2c", "sku": "MUG-BLUE-350", "name": "Blue mug", "quantity": 2,
-            "unit_price": {"amount": 1999, "currency": "USD"}, "line_total": {"amount": 3998, "currency": "USD"}
-        }],
-        "total": {"amount": 3998, "currency": "USD"},
-        "shipping_address": {
-            "recipient": "Ada Lovelace", "line1": "Unter den Linden 1", "line2": null, "city": "Berlin", "region": null,
-            "postal_code": "10117", "country": "DE"
-        },
-        "reason": null, "expires_at": null, "refund_due": null, "version": 3,
-        "created_at": "2026-11-22T09:00:00Z", "updated_at": "2026-11-22T09:05:00Z"
-    }
+    "order": example("paid", 3, "2026-11-22T09:05:00Z")
 })))]
 pub(crate) struct Payment {
     /// Its id.
@@ -120,20 +107,7 @@ impl NewRefund {
     "id": "0198c9a5-cccc-7c4e-9d0a-3f1f5f0a1b2c", "order_id": "0198c9a5-8888-7c4e-9d0a-3f1f5f0a1b2c",
     "reference": "refund-4711", "amount": {"amount": 3998, "currency": "USD"}, "restock": true,
     "recorded_at": "2026-11-22T09:05:00Z",
-    "order": {
-        "id": "0198c9a5-8888-7c4e-9d0a-3f1f5f0a1b2c", "user_id": "0198c9a5-7777-7c4e-9d0a-3f1f5f0a1b2c", "status": "refunded",
-        "items": [{
-            "product_id": "0198c9a5-7d3e-7c4e-9d0a-3f1f5f0a1b2c", "sku": "MUG-BLUE-350", "name": "Blue mug", "quantity": 2,
-            "unit_price": {"amount": 1999, "currency": "USD"}, "line_total": {"amount": 3998, "currency": "USD"}
-        }],
-        "total": {"amount": 3998, "currency": "USD"},
-        "shipping_address": {
-            "recipient": "Ada Lovelace", "line1": "Unter den Linden 1", "line2": null, "city": "Berlin", "region": null,
-            "postal_code": "10117", "country": "DE"
-        },
-        "reason": null, "expires_at": null, "refund_due": null, "version": 5,
-        "created_at": "2026-11-22T09:00:00Z", "updated_at": "2026-11-22T09:05:00Z"
-    }
+    "order": example("refunded", 5, "2026-11-22T09:05:00Z")
 })))]
 pub(crate) struct Refund {
     /// Its id.

@@ -5,6 +5,7 @@
 mod access;
 mod client;
 mod crash;
+mod fleet;
 mod hostile;
 mod identity;
 mod load;

@@ -102,10 +102,7 @@ impl Shop {
 
     /// Memory of the process, its share of what it shares with others included.
     pub(crate) fn pss_kib(&self) -> u64 {
-        let path = format!("/proc/{}/smaps_rollup", self.child.id().expect("still running"));
-        let rollup = std::fs::read_to_string(path).unwrap();
-        let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse().unwrap()
+        pss_kib(self.child.id().expect("still running"))
     }
 
     /// The gateway's address, followed through restarts.
@@ -262,4 +259,11 @@ async fn launch(folder: &Path, environment: &[(String, String)]) -> (Child, Read
     // Keep reading, so that the pipe never fills.
     tokio::spawn(async move { drop(lines.into_inner().read_to_end(&mut Vec::new()).await) });
     (child, ready)
+}
+
+/// Memory of a process, its share of what it shares with others included.
+pub(crate) fn pss_kib(pid: u32) -> u64 {
+    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
 }

@@ -84,8 +84,8 @@ async fn one_of_three_consul_servers_dies() {
     let Some(server) = server("SHOP_TEST_POSTGRES_URL") else { return };
     let mut servers = Consul::cluster(3).await;
     let front = Proxy::start(servers.iter().map(Consul::http_address).collect()).await;
-    let layout = Layout { user: 2, product: 2, order: 2, ..Layout::three(server) }
-        .with("SHOP_CONSUL_REGISTRATION", "catalog");
+    let layout =
+        Layout { user: 2, product: 2, order: 2, ..Layout::three(server) }.with("SHOP_CONSUL_REGISTRATION", "catalog");
     let fleet = Fleet::start_through(layout, &servers[1], front.address()).await;
     let load = load::on(&fleet, Mix::default()).await;
     servers[0].kill();

@@ -183,7 +183,8 @@ impl Fleet {
     }
 
     pub(crate) fn database_url(&self, service: &str) -> String {
-        let (_, database) = self.databases.iter().find(|(name, _)| *name == service).expect("a service with a database");
+        let (_, database) =
+            self.databases.iter().find(|(name, _)| *name == service).expect("a service with a database");
         database.url()
     }
 

@@ -89,16 +89,12 @@ impl Process {
         lines.map(of).sum()
     }
 
-    /// A document of the admin port.
-    pub(crate) async fn admin_json(&self, path: &str) -> Value {
-        reqwest::get(format!("http://{}{path}", self.admin)).await.unwrap().json().await.unwrap()
-    }
-
     /// SIGTERM, and the end in order.
     pub(crate) async fn leave(mut self) {
         self.signal(Signal::TERM);
         let ended = tokio::time::timeout(LEAVE_BOUND, self.child.wait()).await;
-        let status = ended.unwrap_or_else(|_| panic!("{} does not leave:\n{}", self.instance, text(&self.log))).unwrap();
+        let status =
+            ended.unwrap_or_else(|_| panic!("{} does not leave:\n{}", self.instance, text(&self.log))).unwrap();
         assert!(status.success(), "{} left with {status}:\n{}", self.instance, text(&self.log));
     }
 
@@ -113,13 +109,6 @@ impl Process {
         kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
     }
 
-    /// Resident memory in bytes.
-    pub(crate) fn resident(&self) -> u64 {
-        let statm = std::fs::read_to_string(format!("/proc/{}/statm", self.child.id().unwrap())).unwrap();
-        let pages: u64 = statm.split(' ').nth(1).unwrap().parse().unwrap();
-        pages * u64::try_from(rustix::param::page_size()).unwrap()
-    }
-
     pub(crate) fn log_text(&self) -> String {
         text(&self.log)
     }
@@ -128,7 +117,14 @@ impl Process {
 /// Runs a command of a service's binary to its end and gives what it printed.
 pub(super) async fn run(service: &str, arguments: &[&str], environment: &[(String, String)]) -> String {
     let environment = environment.iter().map(|(name, value)| (name, value));
-    let output = program(service).args(arguments).envs(environment).stdout(Stdio::piped()).stderr(Stdio::piped()).output().await.unwrap();
+    let output = program(service)
+        .args(arguments)
+        .envs(environment)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .output()
+        .await
+        .unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{service} {arguments:?} ended with {}:\n{stderr}", output.status);
     String::from_utf8(output.stdout).unwrap()

@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
 use shop_testing_consul::Consul;
 
 /// How often it is asked.

@@ -31,7 +31,8 @@ async fn keys_certificates_and_settings_change_and_no_request_fails() {
     // Keys: published, and signed with from a moment on.
     let keys_folder = fleet.folder().join("keys");
     let published = Instant::now();
-    let earlier = Instant::from_micros(published.plus(LEAD).as_micros() - i64::try_from(PUBLISH_LEAD.as_micros()).unwrap());
+    let earlier =
+        Instant::from_micros(published.plus(LEAD).as_micros() - i64::try_from(PUBLISH_LEAD.as_micros()).unwrap());
     let mut kids = Vec::new();
     for issuer in SERVICES {
         kids.push(keys::rotate(&keys_folder, issuer, earlier).unwrap().kid);
@@ -39,7 +40,9 @@ async fn keys_certificates_and_settings_change_and_no_request_fails() {
 
     // Certificates: both authorities are trusted, then the new one signs, then the old one is trusted no more.
     let second = Authority::new("second");
-    for (issuer, trusted) in [(&first, vec![&first, &second]), (&second, vec![&first, &second]), (&second, vec![&second])] {
+    for (issuer, trusted) in
+        [(&first, vec![&first, &second]), (&second, vec![&first, &second]), (&second, vec![&second])]
+    {
         issuer.issue(folder.path(), &trusted);
         tokio::time::sleep(USED).await;
     }

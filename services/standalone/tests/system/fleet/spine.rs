@@ -47,8 +47,7 @@ async fn a_hundred_units_go_to_a_hundred_customers(server: String) {
     let consul = Consul::start().await;
     let mut fleet = Fleet::start(layout(server), &consul).await;
     let (product, customers) = crowd(&fleet).await;
-    let buying =
-        tokio::spawn(async move { join_all(customers.iter().map(|customer| buy(customer, product))).await });
+    let buying = tokio::spawn(async move { join_all(customers.iter().map(|customer| buy(customer, product))).await });
     let kills = kill_at_random(&mut fleet, &buying).await;
     assert!(kills >= 2, "the crowd was served before it could be disturbed");
     sold_exactly(&fleet, product, &buying.await.unwrap()).await;
