@@ -63,6 +63,10 @@ pub(crate) struct UpOptions {
     /// Leave the catalogue empty.
     #[arg(long, env = "SHOP_NO_DEMO")]
     pub(crate) no_demo: bool,
+    /// Fill the catalogue up to so many products, the demo's and generated ones; at most a million. What is there stays.
+    #[arg(long, env = "SHOP_PRODUCTS", default_value_t = 0, value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(..=1_000_000), hide_default_value = true)]
+    pub(crate) products: u32,
     /// The one currency of the shop, ISO 4217.
     #[arg(long, env = "SHOP_CURRENCY", default_value = "USD", value_name = "CODE")]
     pub(crate) currency: shop_types::Currency,

@@ -95,7 +95,9 @@ async fn first_admin(options: &UpOptions, data: &DataDir) -> anyhow::Result<()> 
 
 async fn seed(options: &UpOptions, data: &DataDir) -> anyhow::Result<()> {
     let database = Database::open(shop_product::NAME, &data.database(shop_product::NAME)).await?;
-    shop_product::seed(&database, options.currency, &[], demo::catalogue()?).await?;
+    let catalogue = demo::catalogue()?;
+    let categories = catalogue.categories.clone();
+    shop_product::seed(&database, options.currency, &categories, catalogue.products(options.products as usize)).await?;
     database.close().await?;
     Ok(())
 }

@@ -359,3 +359,6 @@ fn matches(backend: DbBackend, words: &Words) -> SimpleExpr {
         ),
     }
 }
+
+#[cfg(test)]
+mod plans;

@@ -16,6 +16,7 @@ mod inventory;
 mod lapse;
 mod listing;
 mod matrix;
+mod paging;
 mod properties;
 mod search;
 mod seed;

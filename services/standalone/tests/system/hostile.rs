@@ -132,7 +132,7 @@ async fn a_gigabyte_of_body() {
                 let head = "POST /api/v1/auth/login HTTP/1.1\r\nhost: shop\r\ncontent-type: application/json\r\n\
                             transfer-encoding: chunked\r\n\r\n";
                 stream.write_all(head.as_bytes()).await?;
-                let chunk = [&b"10000\r\n"[..], &[b' '; 0x10000], b"\r\n"].concat();
+                let chunk = [&b"10000\r\n"[..], &vec![b' '; 0x10000], b"\r\n"].concat();
                 let mut sent = 0;
                 while sent < GIGABYTE {
                     stream.write_all(&chunk).await?;

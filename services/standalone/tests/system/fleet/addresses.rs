@@ -67,7 +67,7 @@ async fn another_service_at_a_reused_address_gets_no_traffic() {
 }
 
 /// The calls of product's that a process answered, with `WRONG_INSTANCE` unless it is product.
-async fn calls_of_product(process: &Process) -> f64 {
+async fn calls_of_product(process: &Process) -> u64 {
     process.metric("rpc_server_call_duration_seconds_count", "shop.product").await
 }
 

@@ -6,10 +6,16 @@ use std::time::Duration;
 use shop_bench::load::{KeyedRetry, Load, Mix, Operation, Plan, Report, Shape};
 
 use super::Fleet;
-use crate::shop::{ADMIN_EMAIL, ADMIN_PASSWORD};
+use crate::{
+    client::Client,
+    shop::{ADMIN_EMAIL, ADMIN_PASSWORD},
+};
 
 /// Requests per second. A debug build on two cores, a database server and Consul share the machine with the load.
-const RATE: f64 = 30.0;
+const RATE: f64 = 15.0;
+/// What there is to look at and to order; more than any test sells.
+const PRODUCTS: i64 = 20;
+const STOCK: i64 = 1_000_000;
 /// A load is ended by its test, long before this.
 const LONGEST: Duration = Duration::from_mins(15);
 
@@ -33,6 +39,10 @@ pub(crate) async fn on(fleet: &Fleet, mix: Mix) -> Load {
 }
 
 pub(crate) async fn start(fleet: &Fleet, mix: Mix, rate: f64) -> Load {
+    let staff = Client::admin(fleet).await;
+    for price in 1..=PRODUCTS {
+        staff.product(100 * price, STOCK).await;
+    }
     let plan = Plan {
         mix,
         keyed_retry: KeyedRetry::Unsettled,

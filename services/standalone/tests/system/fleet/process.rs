@@ -75,16 +75,15 @@ impl Process {
         }
     }
 
-    /// A number from `/metrics`: the sum over all label sets that contain `labels`; 0 where there is none.
-    pub(crate) async fn metric(&self, name: &str, labels: &str) -> f64 {
+    /// A count from `/metrics`: the sum over all label sets that contain `labels`; 0 where there is none.
+    pub(crate) async fn metric(&self, name: &str, labels: &str) -> u64 {
         let url = format!("http://{}/metrics", self.admin);
         let metrics = reqwest::get(&url).await.unwrap().text().await.unwrap();
         let lines = metrics.lines().filter(|line| line.starts_with(name) && line.contains(labels));
         let of = |line: &str| {
             let (series, value) = line.rsplit_once(' ').unwrap();
             // The name whole, not the beginning of another.
-            let found = series.split('{').next() == Some(name);
-            found.then(|| value.parse::<f64>().unwrap()).unwrap_or_default()
+            if series.split('{').next() == Some(name) { value.parse().unwrap() } else { 0 }
         };
         lines.map(of).sum()
     }
@@ -146,7 +145,7 @@ fn program(service: &str) -> Command {
 fn serving(log: &Path) -> Option<(SocketAddr, SocketAddr)> {
     let text = text(log);
     let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let last = lines.filter(|line| line["message"] == "serving").last()?;
+    let last = lines.rev().find(|line| line["message"] == "serving")?;
     let address = |name: &str| last[name].as_str()?.parse().ok();
     Some((address("server.address")?, address("admin.address")?))
 }
