@@ -166,8 +166,13 @@ impl Listing<'_> {
     /// All that the leading filter keeps, as far as the others let it pass, sorted.
     fn search(&self, backend: DbBackend, lead: Lead) -> Select<product::Entity> {
         let (column, order) = self.order();
-        // The indices of categories and prices begin with or go on with the status.
-        let status = if matches!(lead, Lead::Categories | Lead::Price) { plain } else { hidden };
+        // The indices of categories and prices begin with or go on with the status. PostgreSQL takes what is hidden for
+        // rare: then it would rather look for the status in all products than for each that the stock's index finds.
+        let status = match lead {
+            Lead::Categories | Lead::Price => plain,
+            Lead::InStock | Lead::OutOfStock if backend == DbBackend::Postgres => plain,
+            _ => hidden,
+        };
         let mut query = product::Entity::find().filter(self.is_of_status(status));
         query = self.priced(query, if lead == Lead::Price { plain } else { hidden });
         if lead == Lead::Words {

@@ -9,6 +9,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use shop_product::{SeedProduct, seed};
 use shop_proto::product::{self as proto, ProductSort};
 use shop_storage::Database;
+use shop_testing::TestDatabase;
 
 use crate::harness::{Shop, new_product};
 
@@ -23,8 +24,9 @@ const AT_ONCE: usize = 8;
 
 #[tokio::test]
 async fn every_row_that_stays_is_seen_exactly_once_while_ten_thousand_come_and_go() {
-    let shop = Shop::open().await;
-    let database = Database::open(shop_product::NAME, &shop.database).await.unwrap();
+    let own = TestDatabase::new(shop_product::NAME).await;
+    shop_product::migrate_up(&own.options()).await.unwrap();
+    let database = Database::open(shop_product::NAME, &own.options()).await.unwrap();
     let stays = (0..STAY).map(|n| SeedProduct {
         sku: format!("STAY-{n}"),
         slug: format!("stay-{n}"),
@@ -35,6 +37,7 @@ async fn every_row_that_stays_is_seen_exactly_once_while_ten_thousand_come_and_g
     });
     seed(&database, "USD".parse().unwrap(), &[], stays).await.unwrap();
     database.close().await.unwrap();
+    let shop = Shop::open_with(|served| served.database = own.options()).await;
 
     let done = AtomicBool::new(false);
     let changing = async {
