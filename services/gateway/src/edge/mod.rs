@@ -251,3 +251,47 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
     let message = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     format!("a handler panicked: {}", message.unwrap_or("no message"))
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, body::Body, routing};
+    use http::StatusCode;
+    use http_body_util::BodyExt as _;
+    use shop_auth::{KeyBundle, Revocations, keys};
+    use shop_types::settings::Settings;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    fn edge() -> Edge {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = keys::create(folder.path(), &["user"]).unwrap();
+        let bundle = KeyBundle::load(&paths.bundle()).unwrap();
+        let verifier = Verifier::new(bundle, "gateway", "local", Revocations::local());
+        let options = EdgeOptions::default();
+        let (_, policy) = watch::channel(Arc::new(Policy::new(&options, &Settings::default(), 1)));
+        Edge::new(&options, policy, verifier, 1, Duration::from_secs(10))
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_and_the_next_request_is_served() {
+        let panics = || async { assert!(std::hint::black_box(false), "the secret is 42") };
+        let router = Router::new()
+            .route("/panics", routing::get(panics))
+            .route("/works", routing::get(|| async { "fine" }))
+            .layer(EdgeLayer(Arc::new(edge())));
+        let get = |path: &str| {
+            let mut request = Request::get(path).header("host", "shop.test").body(Body::empty()).unwrap();
+            request.extensions_mut().insert(Peer { address: ([127, 0, 0, 1], 4711).into(), is_proxy: false });
+            router.clone().oneshot(request)
+        };
+        let response = get("/panics").await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((&problem["code"], &problem["instance"]), (&"INTERNAL".into(), &"/panics".into()));
+        assert!(!problem.to_string().contains("secret"));
+        // There is one place: the panic gave it back.
+        assert_eq!(get("/works").await.unwrap().status(), StatusCode::OK);
+    }
+}
