@@ -21,7 +21,7 @@ export SHOP_BINARY := $(CARGO_TARGET_DIR)/debug/shop
 DATABASE_CRATES := shop-storage
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run audit load release test test-engines consul lint buf-lint deny doc generate ci images containers compose compose-down compose-test alerts outside-test clients-test browser-test schemathesis outside-shop
+.PHONY: help setup run audit load release test test-engines consul lint buf-lint deny doc generate ci images containers compose compose-down compose-test alerts outside-test clients-test browser-test schemathesis outside-shop cluster cluster-down cluster-test
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -75,6 +75,17 @@ compose-down: ## Stop it; its data stays in volumes (ARGS=--volumes deletes them
 compose-test: images consul ## Start compose.yaml for real, buy something, kill replicas, take it away again
 	@archive=$$(./images/stand-ins) && CONSUL_IMAGE=localhost/consul:1.20.1 POSTGRES_IMAGE=localhost/postgres:15 \
 	    ./images/with-docker sh -ec 'docker load --quiet --input "$$1" >/dev/null; exec ./e2e/compose/test' sh "$$archive"
+
+cluster: containers consul ## A Kubernetes for tests: what KUBECONFIG names, or a node on this machine; prints its kubeconfig
+	@./setup cluster
+	@./e2e/cluster/up
+
+cluster-down: ## Take it away: no process, mount, interface or rule stays
+	@./e2e/cluster/down
+
+cluster-test: containers consul ## Bring the node up, use it, take it away, and compare the machine with what it was
+	@./setup cluster
+	@./e2e/cluster/test
 
 consul: $(if $(SHOP_TEST_CONSUL),,$(CONSUL)) ## The Consul that tests start, unless it is built or SHOP_TEST_CONSUL names one
 
