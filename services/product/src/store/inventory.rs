@@ -121,7 +121,9 @@ pub(crate) async fn take(connection: &impl ConnectionTrait, line: Line) -> Resul
     let pieces = line.quantity.pieces();
     let taken = shift([(stock::Column::Available, -pieces), (stock::Column::Reserved, pieces)])
         .filter(stock::Column::ProductId.eq(line.product_id))
-        .filter(stock::Column::Available.gte(pieces))
+        // Not `available >= pieces`: MariaDB would look for the row by its index on `available`, and miss it there when
+        // another write that it waited for has moved it down.
+        .filter(Expr::col(stock::Column::Available).sub(pieces).gte(0))
         .exec(connection)
         .await?;
     Ok(taken.rows_affected == 1)
