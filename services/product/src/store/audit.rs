@@ -1,7 +1,8 @@
 //! Queries that look for broken invariants. Each is one statement, so it sees one state of the database.
 
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _,
     sea_query::{CaseStatement, Expr, ExprTrait as _, Func, JoinType, Query, SelectStatement, SimpleExpr},
 };
 use shop_storage::StorageError;
@@ -18,6 +19,7 @@ const TOTAL: &str = "total";
 /// Stock rows, by product id, that do not add up within themselves, to their ledger or to what is held.
 pub(crate) async fn stock(connection: &impl ConnectionTrait, limit: u64) -> Result<Vec<StockFinding>, StorageError> {
     let column = |column: stock::Column| Expr::col((stock::Entity, column));
+    let total = |table| total(table, connection.get_database_backend());
     let query = Query::select()
         .expr_as(column(stock::Column::ProductId), "product_id")
         .expr_as(column(stock::Column::OnHand), "on_hand")
@@ -62,9 +64,14 @@ pub(crate) async fn stock(connection: &impl ConnectionTrait, limit: u64) -> Resu
         .collect()
 }
 
-/// The sum of a derived table that may have no row.
-fn total(table: &'static str) -> SimpleExpr {
-    Func::coalesce([Expr::col((table, TOTAL)), Expr::val(0i64)]).into()
+/// The sum of a derived table that may have no row. The servers make decimals of sums: it is an integer again.
+fn total(table: &'static str, backend: DbBackend) -> SimpleExpr {
+    let integer = match backend {
+        DbBackend::Sqlite => "INTEGER",
+        DbBackend::Postgres => "BIGINT",
+        _ => "SIGNED",
+    };
+    Func::cast_as(Func::coalesce([Expr::col((table, TOTAL)), Expr::val(0i64)]), integer).into()
 }
 
 fn ledger_by_product() -> SelectStatement {
@@ -100,6 +107,7 @@ fn state_is(state: reservation::State) -> SimpleExpr {
 /// line on balance not at all.
 pub(crate) async fn ledger(connection: &impl ConnectionTrait, limit: u64) -> Result<Vec<LedgerFinding>, StorageError> {
     let line = |column: reservation_line::Column| Expr::col((reservation_line::Entity, column));
+    let total = |table| total(table, connection.get_database_backend());
     let expected: SimpleExpr = CaseStatement::new()
         .case(state_is(reservation::State::Committed), Expr::val(0i64).sub(line(reservation_line::Column::Quantity)))
         .finally(0i64)

@@ -7,7 +7,7 @@ use sea_orm::{
     ActiveValue::Set,
     ColumnTrait as _, ConnectionTrait, DbBackend, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _, Select,
-    sea_query::{Expr, ExprTrait as _},
+    sea_query::{Expr, ExprTrait as _, LockBehavior, LockType},
 };
 use shop_storage::{StorageError, clock, insert_new};
 use shop_types::{Instant, Uuid};
@@ -130,11 +130,12 @@ pub(crate) async fn lapsed(connection: &impl ConnectionTrait, limit: u64) -> Res
     Ok(orders)
 }
 
-/// Whether an order's reservation is still held past its time. Locked until the transaction ends where rows have locks.
+/// Whether an order's reservation is still held past its time. Locked until the transaction ends where rows have locks;
+/// one that somebody else has locked is theirs, and not waited for.
 pub(crate) async fn is_lapsed(connection: &impl ConnectionTrait, order_id: Uuid) -> Result<bool, StorageError> {
     let found: Option<Uuid> = find_lapsed(connection.get_database_backend())
         .filter(reservation::Column::OrderId.eq(order_id))
-        .lock_exclusive()
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .into_tuple()
         .one(connection)
         .await?;
