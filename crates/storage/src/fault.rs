@@ -1,6 +1,6 @@
 //! What an error of one of the three engines means.
 
-use std::sync::Arc;
+use std::{io::ErrorKind, sync::Arc};
 
 use sea_orm::{
     DbErr, RuntimeErr,
@@ -47,6 +47,8 @@ impl Fault {
                     Self::Wrong
                 }
             }
+            // What TLS says of a certificate that it does not trust, or can't read: the next attempt finds the same.
+            sqlx::Error::Io(error) if error.kind() == ErrorKind::InvalidData => Self::Wrong,
             // A server that goes away in the middle of a message is a broken protocol to the driver.
             sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed | sqlx::Error::BeginFailed => {
                 Self::Lost
