@@ -28,9 +28,9 @@ pub use http::{HttpLimits, HttpServer, ObserveHttp, Peer, address_block};
 pub use listener::ServerError;
 pub use options::{MAX_MESSAGE_BYTES, ServerOptions};
 pub use readiness::{Gate, Readiness};
-pub use run::run;
+pub use run::{run, serve};
 pub use running::{Addresses, Running};
-pub use shutdown::Shutdown;
+pub use shutdown::{LeftEarly, Shutdown};
 pub use telemetry::{
     LogFormat, Telemetry, TelemetryError, TelemetryOptions, install as install_telemetry, installed as telemetry,
 };

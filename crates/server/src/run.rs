@@ -7,13 +7,15 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Context as _;
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{SignalKind, signal},
 };
 
 use crate::{
-    shutdown::Shutdown,
+    running::Running,
+    shutdown::{LeftEarly, Shutdown},
     telemetry::{self, TelemetryOptions},
 };
 
@@ -48,12 +50,18 @@ where
     });
     match finished {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<LeftEarly>() => ExitCode::SUCCESS,
         Err(error) => {
             // Nothing is left to do when stderr is gone.
             let _ = writeln!(std::io::stderr(), "error: {}", one_line(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The body of a process that is one server: starts it, and stays until it has left.
+pub async fn serve(start: impl Future<Output = anyhow::Result<Running>>) -> anyhow::Result<()> {
+    start.await?.join().await.context("the server failed")
 }
 
 fn runtime(name: &'static str) -> anyhow::Result<Runtime> {

@@ -47,6 +47,21 @@ impl Running {
         &self.readiness
     }
 
+    /// Does this too when the server has left, before [`Running::join`] returns: what its requests and tasks used is closed.
+    #[must_use]
+    pub fn then(self, close: impl Future<Output = ()> + Send + 'static) -> Self {
+        let Self { name, addresses, readiness, task } = self;
+        let task = tokio::spawn(async move {
+            let left = task.await;
+            close.await;
+            // Whoever joins hears of a panic all the same.
+            if let Some(panic) = left.err().and_then(|stopped| stopped.try_into_panic().ok()) {
+                std::panic::resume_unwind(panic);
+            }
+        });
+        Self { name, addresses, readiness, task }
+    }
+
     /// Returns when the server has left: its requests finished or cut, its background tasks ended, its ports closed.
     pub async fn join(self) -> Result<(), ServerError> {
         let name = self.name;

@@ -18,6 +18,11 @@ pub struct Shutdown {
     inner: Arc<Inner>,
 }
 
+/// The process was asked to leave before it had started. [`crate::run`] takes it for what was wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("asked to leave before it had started")]
+pub struct LeftEarly;
+
 #[derive(Debug, Default)]
 struct Inner {
     begun: CancellationToken,
@@ -64,6 +69,11 @@ impl Shutdown {
     /// Resolves as soon as leaving has begun.
     pub async fn leaving(&self) {
         self.inner.begun.cancelled().await;
+    }
+
+    /// Waits for what a process needs before it can start, unless it is asked to leave first: then there is nothing to drain.
+    pub async fn unless_leaving<T>(&self, needed: impl Future<Output = T>) -> Result<T, LeftEarly> {
+        self.inner.begun.run_until_cancelled(needed).await.ok_or(LeftEarly)
     }
 
     /// A token that is cancelled when draining starts: after the lead in which callers notice that this process leaves,

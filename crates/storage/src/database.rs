@@ -132,7 +132,8 @@ impl Database {
     /// and READ COMMITTED: what the closure reads and decides upon it reads with `lock_exclusive()`, or changes by a
     /// conditional UPDATE. A write that ran into another runs again; one whose COMMIT got no answer is not repeated
     /// ([`StorageError::CommitUnknown`]). There the closure passes every error of a statement on: after one, PostgreSQL
-    /// does nothing more in the transaction, and MySQL may have undone it. A key that may be taken is written with
+    /// does nothing more in the transaction, and MySQL may have undone it. One that it does not pass on is noticed, unless
+    /// it was of `execute_unprepared`, which is for migrations and tests. A key that may be taken is written with
     /// [`crate::insert_new`].
     pub async fn write<F, T, E>(&self, write: F) -> Result<T, E>
     where
@@ -173,6 +174,13 @@ impl Database {
             }
         }
         Ok(())
+    }
+
+    /// [`Database::close`] at the end of a process, where a failure can only be told.
+    pub async fn leave(self) {
+        if let Err(error) = self.close().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the database can't be closed");
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! What is stored, and every query, belongs to the service that owns it.
 
 pub mod clock;
+mod command;
 mod database;
 mod error;
 mod fault;
@@ -18,6 +19,7 @@ mod transactions;
 mod url;
 mod writer;
 
+pub use command::{MigrateCommand, with_database};
 pub use database::{Database, open_reader, snapshot};
 pub use error::{StorageError, WriteError};
 pub use insert::insert_new;

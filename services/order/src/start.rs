@@ -10,7 +10,7 @@ use shop_auth::{AccessLayer, KeyBundle, Revocations, ServiceSigner, Verifier, re
 use shop_discovery::{Discovery, Pool, PoolOptions};
 use shop_proto::user::user_service_client::UserServiceClient;
 use shop_server::{Gate, GrpcServer, Running, Shutdown};
-use shop_storage::{Database, DatabaseOptions, migrate, page::CursorKey};
+use shop_storage::{Database, DatabaseOptions, migrate, page::CursorKey, with_database};
 use shop_types::Uuid;
 
 use crate::{
@@ -47,7 +47,7 @@ pub async fn start(options: Options, shutdown: &Shutdown) -> anyhow::Result<Runn
         None => WebhookSecrets::default(),
     };
     let server = GrpcServer::bind(NAME, DEFAULT_LISTEN, &options.server).await?;
-    let database = Database::open(NAME, &options.database).await?;
+    let database = shutdown.unless_leaving(Box::pin(Database::open(NAME, &options.database))).await??;
     migrate::check(&database, migration::SCHEMA).await?;
 
     let shop_uid = &options.server.shop_uid;
@@ -69,7 +69,7 @@ pub async fn start(options: Options, shutdown: &Shutdown) -> anyhow::Result<Runn
 
     let call_timeout = (options.lease / CALLS_PER_LEASE).min(CALL_BOUND);
     let orders = Orders::new(Parts {
-        database,
+        database: database.clone(),
         upstream: Upstream::new(users, products, signer, call_timeout),
         holder: Holder { owner: Uuid::new_v4(), lease: options.lease },
         payment_timeout: options.payment_timeout,
@@ -83,15 +83,16 @@ pub async fn start(options: Options, shutdown: &Shutdown) -> anyhow::Result<Runn
         server.start(grpc::routes(orders, options.server.max_message_bytes), AccessLayer::new(verifier), shutdown);
     discovery.register(running.addresses().serve, running.readiness());
     running.readiness().ready().await;
-    Ok(running)
+    Ok(running.then(database.leave()))
 }
 
 /// Applies the migrations the database lacks.
 pub async fn migrate_up(options: &DatabaseOptions) -> anyhow::Result<()> {
-    let database = Database::open_for_command(NAME, options).await?;
-    migrate::up::<migration::Migrator>(&database, migration::SCHEMA).await?;
-    database.close().await?;
-    Ok(())
+    with_database(NAME, options, async |database| {
+        migrate::up::<migration::Migrator>(database, migration::SCHEMA).await?;
+        Ok(())
+    })
+    .await
 }
 
 fn relay(options: &Options) -> anyhow::Result<Option<Relay>> {

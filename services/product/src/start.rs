@@ -10,7 +10,7 @@ use shop_auth::{AccessLayer, KeyBundle, Revocations, ServiceSigner, Verifier, re
 use shop_discovery::{Discovery, PoolOptions};
 use shop_proto::user::user_service_client::UserServiceClient;
 use shop_server::{Gate, GrpcServer, Running, Shutdown, Tls};
-use shop_storage::{Database, DatabaseOptions, migrate, page::CursorKey};
+use shop_storage::{Database, DatabaseOptions, migrate, page::CursorKey, with_database};
 use shop_types::Currency;
 
 use crate::{NAME, Options, app, grpc, migration, store};
@@ -26,7 +26,7 @@ const FEED_CHECK: Duration = Duration::from_millis(10);
 /// Binds, opens the database and serves. Returns once ready; the schema must be there.
 pub async fn start(options: Options, shutdown: &Shutdown) -> anyhow::Result<Running> {
     let server = GrpcServer::bind(NAME, DEFAULT_LISTEN, &options.server).await?;
-    let database = Database::open(NAME, &options.database).await?;
+    let database = shutdown.unless_leaving(Box::pin(Database::open(NAME, &options.database))).await??;
     migrate::check(&database, migration::SCHEMA).await?;
     check_currency(&database, options.currency).await?;
 
@@ -50,15 +50,16 @@ pub async fn start(options: Options, shutdown: &Shutdown) -> anyhow::Result<Runn
     let running = server.start(routes, AccessLayer::new(verifier), shutdown);
     discovery.register(running.addresses().serve, running.readiness());
     running.readiness().ready().await;
-    Ok(running)
+    Ok(running.then(database.leave()))
 }
 
 /// Applies the migrations the database lacks.
 pub async fn migrate_up(options: &DatabaseOptions) -> anyhow::Result<()> {
-    let database = Database::open_for_command(NAME, options).await?;
-    migrate::up::<migration::Migrator>(&database, migration::SCHEMA).await?;
-    database.close().await?;
-    Ok(())
+    with_database(NAME, options, async |database| {
+        migrate::up::<migration::Migrator>(database, migration::SCHEMA).await?;
+        Ok(())
+    })
+    .await
 }
 
 /// Amounts of two currencies can't be compared, and a changed one would misprice all there is.

@@ -2,17 +2,15 @@
 
 use std::{io::Write as _, process::ExitCode};
 
-use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use secrecy::SecretString;
-use shop_server::{Healthcheck, Shutdown, TelemetryOptions};
-use shop_storage::{DatabaseOptions, migrate};
+use shop_server::{Healthcheck, TelemetryOptions};
+use shop_storage::{DatabaseOptions, MigrateCommand};
 
 use crate::{
     NAME, Options, create_admin, has_admin,
     keys::{self, Keys},
-    migration,
-    start::{start, with_database},
+    migration, start,
 };
 
 /// The accounts of a shop.
@@ -33,22 +31,12 @@ enum Command {
     Healthcheck(Healthcheck),
     /// Change the database's schema, or show it.
     #[command(subcommand)]
-    Migrate(Migrate),
+    Migrate(MigrateCommand),
     /// Make an admin in the database of a service that does not run.
     CreateAdmin(CreateAdmin),
     /// Make the keys that the services sign with, or rotate them.
     #[command(subcommand)]
     Keys(Keys),
-}
-
-#[derive(Debug, Subcommand)]
-enum Migrate {
-    /// Apply the migrations the database lacks; binaries of the release before go on running.
-    Up(DatabaseOptions),
-    /// End the compatibility with binaries older than this one. There is no way back.
-    Contract(DatabaseOptions),
-    /// Show the schema and which binaries it serves.
-    Status(DatabaseOptions),
 }
 
 #[derive(Debug, clap::Args)]
@@ -71,17 +59,17 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         let telemetry = self.telemetry;
         match self.command {
-            Command::Serve(options) => shop_server::run(NAME, telemetry, |shutdown| serve(*options, shutdown)),
+            Command::Serve(options) => shop_server::run(NAME, telemetry, |shutdown| async move {
+                shop_server::serve(Box::pin(start(*options, &shutdown))).await
+            }),
             Command::Healthcheck(healthcheck) => healthcheck.run(),
-            Command::Migrate(command) => shop_server::run(NAME, telemetry, |_shutdown| run_migrate(command)),
+            Command::Migrate(command) => shop_server::run(NAME, telemetry, |_shutdown| async move {
+                Ok(command.run::<migration::Migrator>(NAME, migration::SCHEMA).await?)
+            }),
             Command::CreateAdmin(command) => shop_server::run(NAME, telemetry, |_shutdown| run_create_admin(command)),
             Command::Keys(command) => shop_server::run(NAME, telemetry, |_shutdown| async move { keys::run(&command) }),
         }
     }
-}
-
-async fn serve(options: Options, shutdown: Shutdown) -> anyhow::Result<()> {
-    start(options, &shutdown).await?.join().await.context("the server failed")
 }
 
 async fn run_create_admin(command: CreateAdmin) -> anyhow::Result<()> {
@@ -90,23 +78,5 @@ async fn run_create_admin(command: CreateAdmin) -> anyhow::Result<()> {
     }
     let id = create_admin(&command.database, &command.admin_email, &command.admin_password).await?;
     writeln!(std::io::stdout(), "{{\"id\":\"{id}\"}}")?;
-    Ok(())
-}
-
-async fn run_migrate(command: Migrate) -> anyhow::Result<()> {
-    let status = match command {
-        Migrate::Up(options) => {
-            with_database(&options, async |database| {
-                Ok(migrate::up::<migration::Migrator>(database, migration::SCHEMA).await?)
-            })
-            .await?
-        }
-        Migrate::Contract(options) => {
-            with_database(&options, async |database| Ok(migrate::contract(database, migration::SCHEMA).await?)).await?
-        }
-        Migrate::Status(options) => migrate::status(&shop_storage::open_reader(NAME, &options).await?).await?,
-    };
-    let (schema, oldest) = (status.schema_version, status.compatible_from);
-    writeln!(std::io::stdout(), "{{\"schema_version\":{schema},\"compatible_from\":{oldest}}}")?;
     Ok(())
 }

@@ -8,7 +8,7 @@ use shop_auth::{AccessLayer, KeyBundle, Role, UserTokenSigner, Verifier};
 use shop_discovery::Discovery;
 use shop_proto::user::user_service_server::UserServiceServer;
 use shop_server::{GrpcServer, Running, Shutdown};
-use shop_storage::{Database, DatabaseOptions, migrate, page::CursorKey};
+use shop_storage::{Database, DatabaseOptions, migrate, page::CursorKey, with_database};
 use shop_types::Uuid;
 use tonic::service::Routes;
 
@@ -30,7 +30,7 @@ const ADMIN_NAME: &str = "Admin";
 /// Binds, opens the database and serves. Returns once ready; the schema must be there.
 pub async fn start(options: Options, shutdown: &Shutdown) -> anyhow::Result<Running> {
     let server = GrpcServer::bind(NAME, DEFAULT_LISTEN, &options.server).await?;
-    let database = Database::open(NAME, &options.database).await?;
+    let database = shutdown.unless_leaving(Box::pin(Database::open(NAME, &options.database))).await??;
     migrate::check(&database, migration::SCHEMA).await?;
 
     let shop_uid = &options.server.shop_uid;
@@ -55,7 +55,7 @@ pub async fn start(options: Options, shutdown: &Shutdown) -> anyhow::Result<Runn
     let running = server.start(routes, AccessLayer::new(verifier), shutdown);
     discovery.register(running.addresses().serve, running.readiness());
     running.readiness().ready().await;
-    Ok(running)
+    Ok(running.then(database.leave()))
 }
 
 fn users_service(
@@ -79,7 +79,7 @@ fn users_service(
 
 /// Applies the migrations the database lacks.
 pub async fn migrate_up(options: &DatabaseOptions) -> anyhow::Result<()> {
-    with_database(options, async |database| {
+    with_database(NAME, options, async |database| {
         migrate::up::<migration::Migrator>(database, migration::SCHEMA).await?;
         Ok(())
     })
@@ -89,7 +89,7 @@ pub async fn migrate_up(options: &DatabaseOptions) -> anyhow::Result<()> {
 /// Makes an admin in the database of a service that does not run; the id.
 pub async fn create_admin(options: &DatabaseOptions, email: &str, password: &SecretString) -> anyhow::Result<Uuid> {
     let account = NewAccount::parse(email, password.expose_secret(), ADMIN_NAME)?;
-    with_database(options, async |database| {
+    with_database(NAME, options, async |database| {
         migrate::check(database, migration::SCHEMA).await?;
         Ok(insert_account(database, &Hasher::new(), account, Role::Admin).await?.id)
     })
@@ -98,20 +98,9 @@ pub async fn create_admin(options: &DatabaseOptions, email: &str, password: &Sec
 
 /// Whether the database of a service that does not run has an admin who can sign in.
 pub async fn has_admin(options: &DatabaseOptions) -> anyhow::Result<bool> {
-    with_database(options, async |database| {
+    with_database(NAME, options, async |database| {
         migrate::check(database, migration::SCHEMA).await?;
         Ok(users::count_active_admins(database.reader()).await? > 0)
     })
     .await
-}
-
-/// Opens the database, which fails while a server has it, and closes it again.
-pub(crate) async fn with_database<T>(
-    options: &DatabaseOptions,
-    work: impl AsyncFnOnce(&Database) -> anyhow::Result<T>,
-) -> anyhow::Result<T> {
-    let database = Database::open_for_command(NAME, options).await?;
-    let done = work(&database).await;
-    database.close().await?;
-    done
 }
