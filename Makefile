@@ -17,11 +17,12 @@ export OUTSIDE_NODE := $(call pins,node,outside/package-lock.json)
 export OUTSIDE_PYTHON := $(call pins,python,outside/requirements.txt)
 # Built as `make test` builds it, so that it is not built twice.
 export SHOP_BINARY := $(CARGO_TARGET_DIR)/debug/shop
-# Whose tests run on each engine. User, product and order follow: their harnesses take one, their suites were not brought through yet.
-DATABASE_CRATES := shop-storage
+# Those that keep data: their tests run on each engine. They stand in the target `engines` of each, and in modules of that
+# name where they test what is not public.
+DATABASE_CRATES := shop-storage shop-user shop-product shop-order
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run audit load release test test-engines consul lint buf-lint deny doc generate ci images containers compose compose-down compose-test alerts outside-test clients-test browser-test schemathesis outside-shop cluster cluster-down cluster-test
+.PHONY: help setup run audit load release test test-engines schemas schemas-here consul lint buf-lint deny doc generate ci images containers compose compose-down compose-test alerts outside-test clients-test browser-test schemathesis outside-shop cluster cluster-down cluster-test
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -47,15 +48,18 @@ test: ## Every test: unit, services over gRPC, the whole over HTTP, crashes; wha
 	@./test-servers $(MAKE) --no-print-directory test-engines
 
 # Everything on SQLite, whole shops one after the other since each takes all of the machine; then what keeps data once
-# more on each server that could be started. The last lines say which could not.
+# more on each server that could be started. The last lines say which could not. Always the whole workspace: a selection
+# of packages has other features, and would build everything again.
 test-engines:
-	cargo test --workspace --all-features --lib --bins --test it
+	cargo test --workspace --all-features --lib --bins --test it --test engines
 	cargo test --workspace --all-features --test system -- --test-threads 1
 	@missing=; for engine in PostgreSQL:$$SHOP_TEST_POSTGRES_URL MariaDB:$$SHOP_TEST_MYSQL_URL; do \
 	    name=$${engine%%:*}; server=$${engine#*:}; \
 	    if [ -z "$$server" ]; then missing="$$missing $$name"; continue; fi; \
 	    echo "On $$name: $(DATABASE_CRATES)"; \
-	    SHOP_TEST_DATABASE_SERVER="$$server" cargo test --all-features $(DATABASE_CRATES:%=--package %) || exit 1; \
+	    export SHOP_TEST_DATABASE_SERVER="$$server"; \
+	    cargo test --workspace --all-features --lib engines:: || exit 1; \
+	    cargo test --workspace --all-features --test engines || exit 1; \
 	done; \
 	for name in $$missing; do echo "NOT TESTED on $$name, which could not be started: $(DATABASE_CRATES)"; done
 
@@ -127,6 +131,17 @@ generate: setup ## Renew every committed artefact that is generated
 	mv services/gateway/openapi.json.new services/gateway/openapi.json
 	cargo build --quiet --package shop-proto
 	cp "$$(ls -t $(CARGO_TARGET_DIR)/debug/build/shop-proto-*/out/descriptor.binpb | head -n 1)" proto/descriptor.binpb
+	@$(MAKE) --no-print-directory schemas
+
+schemas: ## Renew the committed schemas, of the engines that can be started here
+	@./setup test
+	@SHOP_TEST_RENEW_SCHEMAS=1 ./test-servers $(MAKE) --no-print-directory schemas-here
+
+schemas-here:
+	@for server in "" "$$SHOP_TEST_POSTGRES_URL" "$$SHOP_TEST_MYSQL_URL"; do \
+	    [ -z "$$server" ] || export SHOP_TEST_DATABASE_SERVER="$$server"; \
+	    cargo test --quiet --workspace --all-features --test engines schema:: || exit 1; \
+	done
 
 ci: ## What .ci/run does
 	./.ci/run

@@ -18,6 +18,9 @@ pub const SERVER_VARIABLE: &str = "SHOP_TEST_DATABASE_SERVER";
 /// Longer than any request of a test may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What a server that starts may take to let somebody in.
+const CONNECT_BOUND: Duration = Duration::from_secs(5);
+
 /// An empty database, gone with this value. Close what uses it first.
 #[derive(Debug)]
 pub struct TestDatabase {
@@ -111,15 +114,11 @@ impl TestDatabase {
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         let Place::Server { server, name } = &self.place else { return };
-        let drop = match self.backend() {
-            DbBackend::Postgres => format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
-            _ => format!("DROP DATABASE IF EXISTS {name}"),
-        };
-        let server = server.clone();
+        let (server, own) = (server.clone(), name.clone());
         // A thread of its own, since the test's runtime can't be waited on from within.
         let dropped = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(execute(&server, &drop));
+            runtime.block_on(drop_database(&server, &own));
         });
         assert!(dropped.join().is_ok() || std::thread::panicking(), "the database {name} can't be dropped");
     }
@@ -141,6 +140,33 @@ async fn connect(url: &str) -> DatabaseConnection {
     let mut options = ConnectOptions::new(url);
     options.max_connections(1).sqlx_logging(false);
     sea_orm::Database::connect(options).await.unwrap()
+}
+
+/// Whether a server lets anybody in, and answers.
+pub(crate) async fn answers(url: &str) -> bool {
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(1).sqlx_logging(false).acquire_timeout(CONNECT_BOUND);
+    let Ok(connection) = sea_orm::Database::connect(options).await else { return false };
+    connection.ping().await.is_ok() && connection.close().await.is_ok()
+}
+
+/// Drops a database with the connections to it: what a test left open can't be waited for while the test ends.
+async fn drop_database(server: &str, name: &str) {
+    let connection = connect(server).await;
+    let drop = if connection.get_database_backend() == DbBackend::Postgres {
+        format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    } else {
+        let open = format!("SELECT id FROM information_schema.processlist WHERE db = '{name}'");
+        for row in connection.query_all_raw(Statement::from_string(DbBackend::MySql, open)).await.unwrap() {
+            let id: i64 = row.try_get("", "id").unwrap();
+            // One that has just ended can't be.
+            let _gone = connection.execute_unprepared(&format!("KILL {id}")).await;
+        }
+        connection.execute_unprepared("SET SESSION lock_wait_timeout = 20").await.unwrap();
+        format!("DROP DATABASE IF EXISTS {name}")
+    };
+    connection.execute_unprepared(&drop).await.unwrap();
+    connection.close().await.unwrap();
 }
 
 async fn execute(url: &str, sql: &str) -> u64 {

@@ -1,8 +1,7 @@
-//! The storage crate through its public interface, on real SQLite files.
+//! What only SQLite has: one writer that commits in groups, files and their locks.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
-mod migrations;
 mod writes;
 
 use sea_orm::ConnectionTrait;

@@ -1,6 +1,8 @@
 //! Entities and queries of order's database. Every function runs on a connection or transaction that the caller has.
 
 pub(crate) mod audit;
+#[cfg(test)]
+mod engines;
 mod entity;
 pub(crate) mod keys;
 pub(crate) mod listing;
@@ -10,8 +12,6 @@ pub(crate) mod outbox;
 pub(crate) mod revise;
 mod rows;
 pub(crate) mod sagas;
-#[cfg(test)]
-mod tests;
 
 use sea_orm::DbErr;
 use shop_storage::StorageError;

@@ -366,4 +366,4 @@ fn matches(backend: DbBackend, words: &Words) -> SimpleExpr {
 }
 
 #[cfg(test)]
-mod plans;
+mod engines;

@@ -18,6 +18,7 @@ mod listing;
 mod matrix;
 mod paging;
 mod properties;
+mod schema;
 mod search;
 mod seed;
 mod user;

@@ -25,7 +25,7 @@ use tonic::{Request, Response, Status, async_trait, service::Routes};
 
 use crate::harness::{Shop, Wishes, any_port, create_request, pool, reason, until, usd};
 
-const SHORT: Duration = Duration::from_millis(700);
+pub(crate) const SHORT: Duration = Duration::from_millis(700);
 
 #[tokio::test]
 async fn an_order_placed_while_product_is_away_settles_when_it_is_back() {
@@ -90,7 +90,7 @@ async fn steps_that_are_outstanding_at_a_stop_go_on_after_the_start() {
 }
 
 /// Reaches the real product, whose answers it keeps for itself.
-struct OneWay {
+pub(crate) struct OneWay {
     product: ReservationServiceClient<Pool>,
     reached: Arc<Mutex<usize>>,
 }
@@ -119,7 +119,7 @@ impl ReservationService for OneWay {
 }
 
 impl OneWay {
-    async fn start(shop: &Shop, shutdown: &Shutdown) -> (SocketAddr, Arc<Mutex<usize>>) {
+    pub(crate) async fn start(shop: &Shop, shutdown: &Shutdown) -> (SocketAddr, Arc<Mutex<usize>>) {
         let server = GrpcServer::bind("product", any_port(), &ServerOptions::embedded(any_port())).await.unwrap();
         let bundle = KeyBundle::load(&shop.order_options(any_port()).auth.key_bundle).unwrap();
         let verifier = Verifier::new(bundle, "product", "local", Revocations::local());
@@ -132,13 +132,13 @@ impl OneWay {
 }
 
 /// An order service in a runtime of its own, which can be cut off at any moment, as SIGKILL does.
-struct Doomed {
+pub(crate) struct Doomed {
     runtime: Runtime,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Doomed {
-    async fn start(options: Options) -> Self {
+    pub(crate) async fn start(options: Options) -> Self {
         let start = move || {
             let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             let running = runtime.block_on(async { shop_order::start(options, &Shutdown::new()).await }).unwrap();
@@ -147,7 +147,7 @@ impl Doomed {
         tokio::task::spawn_blocking(start).await.unwrap()
     }
 
-    fn kill(self) {
+    pub(crate) fn kill(self) {
         self.runtime.shutdown_background();
     }
 }

@@ -1,11 +1,18 @@
 //! The binary's commands, as an operator types them.
 
-use std::{path::Path, process::Output, time::Duration};
+use std::{
+    path::Path,
+    process::{Output, Stdio},
+    time::{Duration, Instant},
+};
 
 use secrecy::SecretString;
 use shop_storage::DatabaseOptions;
 use shop_testing::TestDatabase;
-use tokio::process::Command;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::Command,
+};
 
 use crate::harness::{ADMIN, BOUND, PASSWORD};
 
@@ -64,6 +71,49 @@ async fn a_first_admin_is_made_in_a_migrated_database() {
     assert_eq!(twice.to_string(), "the e-mail is taken");
     let repeated = shop_user(dir.path(), &["create-admin", "--if-none"], &admin).await;
     assert!(repeated.status.success() && stdout(&repeated).is_empty(), "{}", stderr(&repeated));
+}
+
+#[tokio::test]
+async fn a_process_that_waits_for_its_database_leaves_at_once_when_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(shop_user(dir.path(), &["keys", "create"], &[("SHOP_KEYS_DIR", "keys")]).await.status.success());
+    // Bound and not listened to, so that nobody else is there either.
+    let nobody = tokio::net::TcpSocket::new_v4().unwrap();
+    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("postgres://shop@{}/shop?sslmode=disable", nobody.local_addr().unwrap());
+    let mut process = Command::new(env!("CARGO_BIN_EXE_shop-user"))
+        .arg("serve")
+        .current_dir(dir.path())
+        .env_clear()
+        .envs([
+            ("DATABASE_URL", url.as_str()),
+            ("SHOP_KEY_BUNDLE", "keys/bundle.json"),
+            ("SHOP_SIGNING_KEYS", "keys/user.keys.json"),
+            ("SHOP_CURSOR_SECRET", "a secret of thirty-two bytes or more"),
+            ("SHOP_LISTEN", "127.0.0.1:0"),
+            ("SHOP_ADMIN_LISTEN", "127.0.0.1:0"),
+        ])
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(process.stderr.take().unwrap()).lines();
+    let waits = async {
+        while let Some(line) = log.next_line().await.unwrap() {
+            if line.contains("waiting for the database") {
+                return;
+            }
+        }
+        panic!("it ended without a wait");
+    };
+    tokio::time::timeout(BOUND, waits).await.unwrap();
+    let pid = process.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+    let begun = Instant::now();
+    let left = tokio::time::timeout(BOUND, process.wait()).await.unwrap().unwrap();
+    assert_eq!(left.code(), Some(0));
+    // It neither waits for another attempt nor drains.
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]

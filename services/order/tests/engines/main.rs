@@ -22,6 +22,8 @@ mod payment;
 mod races;
 mod refund;
 mod relay;
+mod replicas;
+mod schema;
 mod transitions;
 mod watch;
 mod webhook;

@@ -59,7 +59,7 @@ impl Sink {
     }
 
     /// The types of an order's events as they came, repeats left out.
-    fn of(&self, id: &str) -> Vec<String> {
+    pub(crate) fn of(&self, id: &str) -> Vec<String> {
         let mut seen = HashSet::new();
         let taken = self.taken.lock().unwrap();
         let of_order = taken.iter().filter(|event| event["subject"] == id);

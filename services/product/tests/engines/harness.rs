@@ -47,7 +47,7 @@ pub(crate) struct Shop {
 
 /// What a shop leaves behind: its keys and its database, gone with this value.
 pub(crate) struct Kept {
-    _database: TestDatabase,
+    pub(crate) database: TestDatabase,
     _keys: tempfile::TempDir,
 }
 
@@ -81,7 +81,7 @@ impl Shop {
             keys,
             shutdown,
             running: vec![user, running],
-            kept: Kept { _database: own, _keys: dir },
+            kept: Kept { database: own, _keys: dir },
         };
         shop.staff = shop.user(Role::Staff);
         shop.order = shop.service("order");

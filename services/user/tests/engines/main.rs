@@ -17,5 +17,6 @@ mod harness;
 mod login;
 mod refresh;
 mod replicas;
+mod schema;
 mod throttle;
 mod tokens;

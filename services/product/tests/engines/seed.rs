@@ -1,8 +1,10 @@
 //! A first catalogue, and what a start checks.
 
+use std::time::{Duration, Instant};
+
 use sea_orm::DbBackend;
 use shop_product::{SeedProduct, Seeded, seed};
-use shop_server::{ServerOptions, Shutdown};
+use shop_server::{LeftEarly, ServerOptions, Shutdown};
 use shop_storage::Database;
 use shop_testing::TestDatabase;
 use shop_types::Currency;
@@ -93,11 +95,25 @@ async fn a_start_that_is_asked_to_leave_does_not_wait_to_be_ready() {
     let user = user::start(Feed::default(), &keys, &shutdown).await;
     let own = TestDatabase::new(shop_product::NAME).await;
     let mut options = crate::harness::options(own.options(), &keys, &user);
-    // Nothing listens at port 1, so it would wait for the feed.
-    options.user_address = vec!["127.0.0.1:1".parse().unwrap()];
     shop_product::migrate_up(&options.database).await.unwrap();
-    shutdown.begin();
-    let left = async { shop_product::start(options, &shutdown).await.unwrap().join().await.unwrap() };
-    tokio::time::timeout(BOUND, left).await.unwrap();
+    // Whoever listens there says nothing, so it would wait for the feed.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    options.user_address = vec![silent.local_addr().unwrap().into()];
+    let starting = async {
+        let running = shop_product::start(options.clone(), &shutdown).await.unwrap();
+        (running, Instant::now())
+    };
+    let asking = async {
+        let connection = silent.accept().await.unwrap();
+        shutdown.begin();
+        (connection, Instant::now())
+    };
+    let ((running, started), (_connection, asked)) = tokio::join!(starting, asking);
+    assert!(started - asked < Duration::from_secs(3), "{:?}", started - asked);
+    tokio::time::timeout(BOUND, running.join()).await.unwrap().unwrap();
     user.join().await.unwrap();
+
+    // Asked before it has even opened its database, it does not begin.
+    let refused = shop_product::start(options, &shutdown).await.unwrap_err();
+    assert!(refused.is::<LeftEarly>(), "{refused:#}");
 }

@@ -61,14 +61,14 @@ async fn what_does_not_add_up_is_found() {
     }
     shop.assert_clean().await;
     let options = shop.database.clone();
-    let _kept = shop.close().await;
+    let kept = shop.close().await;
 
     let database = Database::open(shop_product::NAME, &options).await.unwrap();
-    let blob = |text: &str| format!("x'{}'", text.replace('-', ""));
+    let id = |text: &str| kept.database.id(Uuid::parse_str(text).unwrap());
     let break_it = [
-        format!("UPDATE stock SET on_hand = 11, available = 8 WHERE product_id = {}", blob(&ids[1])),
-        format!("UPDATE reservations SET state = 'released' WHERE order_id = {}", blob(&orders[2].to_string())),
-        format!("UPDATE reservations SET state = 'committed' WHERE order_id = {}", blob(&orders[3].to_string())),
+        format!("UPDATE stock SET on_hand = 11, available = 8 WHERE product_id = {}", id(&ids[1])),
+        format!("UPDATE reservations SET state = 'released' WHERE order_id = {}", kept.database.id(orders[2])),
+        format!("UPDATE reservations SET state = 'committed' WHERE order_id = {}", kept.database.id(orders[3])),
     ];
     for statement in break_it {
         database

@@ -1,7 +1,12 @@
 //! Which binaries may run on which schema.
 
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
 use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager, async_trait, prelude::*};
-use shop_storage::{SchemaRange, StorageError, migrate};
+use shop_storage::{Database, SchemaRange, StorageError, migrate};
 
 use crate::Fixture;
 
@@ -78,4 +83,66 @@ async fn contract_comes_after_up() {
     let early = migrate::contract(&fixture.database, SECOND).await;
     assert!(matches!(early, Err(StorageError::Incompatible { .. })), "{early:?}");
     migrate::check(&fixture.database, FIRST).await.unwrap();
+}
+
+/// Migrations that take their time, and count themselves.
+struct Slow;
+
+static BEGUN: AtomicU32 = AtomicU32::new(0);
+
+struct SlowTable(&'static str);
+
+impl MigrationName for SlowTable {
+    fn name(&self) -> &str {
+        self.0
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for SlowTable {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        BEGUN.fetch_add(1, Ordering::SeqCst);
+        // Time in which another would come in between, were it not kept out.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        CreateTable(self.0).up(manager).await
+    }
+}
+
+impl MigratorTrait for Slow {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(SlowTable("s1")), Box::new(SlowTable("s2")), Box::new(SlowTable("s3"))]
+    }
+}
+
+#[tokio::test]
+async fn of_migrations_at_once_one_does_the_work_and_the_others_wait_for_it() {
+    let fixture = Fixture::new().await;
+    let mut databases = vec![fixture.database.clone()];
+    // A SQLite file is one process's; a process asks its database only once, but could do so twice.
+    if !fixture.is_sqlite() {
+        for _ in 0..3 {
+            databases.push(Database::open("test", &fixture.own.options()).await.unwrap());
+        }
+    }
+    let range = SchemaRange { oldest_ok: 1, newest: 3 };
+    let all = databases.iter().map(|database| migrate::up::<Slow>(database, range));
+    for status in futures::future::join_all(all).await {
+        let status = status.unwrap();
+        assert_eq!((status.schema_version, status.compatible_from), (3, 3));
+    }
+    assert_eq!(BEGUN.load(Ordering::SeqCst), 3);
+    for database in databases {
+        database.close().await.unwrap();
+    }
+}
+
+/// As after a crash between a change and the note that it was made.
+#[tokio::test]
+async fn a_migration_that_was_broken_off_goes_on() {
+    let fixture = Fixture::new().await;
+    migrate::up::<First>(&fixture.database, FIRST).await.unwrap();
+    migrate::up::<Second>(&fixture.database, SECOND).await.unwrap();
+    fixture.own.execute("UPDATE schema_info SET schema_version = 1").await;
+    let again = migrate::up::<Second>(&fixture.database, SECOND).await.unwrap();
+    assert_eq!((again.schema_version, again.compatible_from), (2, 1));
 }

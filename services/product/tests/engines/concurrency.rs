@@ -19,6 +19,18 @@ async fn sixty_four_reserves_for_ten_units_never_oversell() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn as_many_at_once_as_there_are_units_all_get_one() {
+    let shop = Shop::open().await;
+    let tea = shop.product("Tea", 1, 128).await;
+    let outcomes = join_all((0..128).map(|_| async { shop.reserve(new_id(), &[(&tea.id, 1)]).await.unwrap() })).await;
+    let refused: Vec<_> = outcomes.iter().filter(|outcome| !matches!(outcome, Outcome::Reserved(_))).collect();
+    assert!(refused.is_empty(), "{refused:?}");
+    assert_eq!(shop.stock(&tea.id).await, (128, 128, 0));
+    shop.assert_clean().await;
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn orders_over_the_same_products_in_any_order_all_settle() {
     let shop = Shop::open().await;
     let mut ids = Vec::new();
