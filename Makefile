@@ -15,14 +15,14 @@ COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose 
 pins = $(CACHE)/outside-$(1)-$(shell sha256sum $(2) | cut -c 1-12)
 export OUTSIDE_NODE := $(call pins,node,outside/package-lock.json)
 export OUTSIDE_PYTHON := $(call pins,python,outside/requirements.txt)
-# Built as `make test` builds it, so that it is not built twice.
+# As `make test` builds it: with what tests need of the libraries, so that nothing is built twice.
 export SHOP_BINARY := $(CARGO_TARGET_DIR)/debug/shop
 # Those that keep data: their tests run on each engine. They stand in the target `engines` of each, and in modules of that
 # name where they test what is not public.
 DATABASE_CRATES := shop-storage shop-user shop-product shop-order
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run audit load release test test-engines schemas schemas-here consul lint buf-lint deny doc generate ci images containers compose compose-down compose-test alerts outside-test clients-test browser-test schemathesis outside-shop cluster cluster-down cluster-test
+.PHONY: help setup run audit load release test test-engines schemas schemas-here consul lint buf-lint deny doc generate ci images containers compose compose-down compose-test alerts outside-test clients-test browser-test schemathesis outside-shop cluster cluster-down cluster-test fleet-test
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -42,7 +42,7 @@ load: setup ## Put a load on a running shop (arguments: make load ARGS="--rate 2
 release: setup ## The same binaries, optimised, in $$CARGO_TARGET_DIR/release
 	cargo build --release --workspace --bins
 
-test: ## Every test: unit, services over gRPC, the whole over HTTP, crashes; what keeps data on each engine
+test: ## Unit tests, services over gRPC, the whole over HTTP, crashes; what keeps data on each engine
 	@./setup test
 	@$(MAKE) --no-print-directory consul
 	@./test-servers $(MAKE) --no-print-directory test-engines
@@ -52,7 +52,7 @@ test: ## Every test: unit, services over gRPC, the whole over HTTP, crashes; wha
 # of packages has other features, and would build everything again.
 test-engines:
 	cargo test --workspace --all-features --lib --bins --test it --test engines
-	cargo test --workspace --all-features --test system -- --test-threads 1
+	cargo test --workspace --all-features --test system -- --test-threads 1 --skip fleet:: --skip hostile::
 	@missing=; for engine in PostgreSQL:$$SHOP_TEST_POSTGRES_URL MariaDB:$$SHOP_TEST_MYSQL_URL; do \
 	    name=$${engine%%:*}; server=$${engine#*:}; \
 	    if [ -z "$$server" ]; then missing="$$missing $$name"; continue; fi; \
@@ -62,6 +62,12 @@ test-engines:
 	    cargo test --workspace --all-features --test engines || exit 1; \
 	done; \
 	for name in $$missing; do echo "NOT TESTED on $$name, which could not be started: $(DATABASE_CRATES)"; done
+
+fleet-test: ## Many processes, some twenty minutes: replicas that come, go and die, outages of Consul and databases, hostile clients
+	@./setup test
+	@$(MAKE) --no-print-directory consul
+	cargo test --workspace --all-features --lib --bins --test it --test engines --no-run
+	@./test-servers cargo test --workspace --all-features --test system -- --test-threads 1 fleet:: hostile::
 
 images: setup containers ## An image of each process, from binaries built here (IMAGE_REGISTRY, IMAGE_TAG, IMAGE_BASE, IMAGE_PROFILE=release)
 	@./images/build
@@ -106,7 +112,7 @@ schemathesis: outside-shop $(OUTSIDE_PYTHON) ## Schemathesis tries every operati
 
 outside-shop:
 	@./setup outside
-	cargo build --quiet --workspace --all-features --bin shop
+	cargo test --quiet --workspace --all-features --test system --no-run
 
 lint: setup ## Formatting, clippy with warnings denied, the contracts, the alerts
 	cargo fmt --all --check
