@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex, atomic::Ordering},
-    time::Duration,
 };
 
 use fail::FailScenario;
@@ -34,7 +33,7 @@ async fn every_failpoint_is_passed() {
 
     let (sink, url) = Sink::start().await;
     sink.to_refuse.store(1, Ordering::SeqCst);
-    let wishes = Wishes { event_sink: Some(url), payment_timeout: Duration::from_secs(3), ..Wishes::default() };
+    let wishes = Wishes { event_sink: Some(url), ..Wishes::default() };
     let mut shop = Shop::open_with(wishes).await;
     let ada = shop.customer().await;
     let tea = shop.product(499, 100).await;
@@ -67,6 +66,7 @@ async fn every_failpoint_is_passed() {
     shop.stop_product().await;
     shop.cancel(&ada, &cancelled.id).await.unwrap();
     shop.restart_product().await;
+    shop.let_time_pass().await;
     shop.becomes(&expired.id, OrderStatus::Expired).await;
     shop.assert_clean().await;
 

@@ -242,6 +242,11 @@ impl Shop {
         order_options(self.databases.order.options(), &self.keys, &self.wishes, self.user.address(), product)
     }
 
+    /// The time that orders had to be paid in is over for all of them, at once.
+    pub(crate) async fn let_time_pass(&self) {
+        self.databases.order.execute("UPDATE orders SET expires_at = 1 WHERE expires_at IS NOT NULL").await;
+    }
+
     pub(crate) fn order_database(&self) -> &TestDatabase {
         &self.databases.order
     }

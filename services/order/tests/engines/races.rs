@@ -1,22 +1,29 @@
 //! Payment, cancel and expiry at the same moment.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::future;
-use shop_proto::{order::OrderStatus, status::Reason};
+use shop_proto::{
+    order::{Order, OrderStatus},
+    status::Reason,
+};
 use shop_types::Uuid;
 use tokio::time::Instant;
 
 use crate::harness::{Person, Shop, Wishes, usd};
 
 const ORDERS: usize = 240;
-const PAYMENT_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// Longer than a wave takes to be placed on a slow machine.
+const PAYMENT_TIMEOUT: Duration = Duration::from_millis(2_500);
 const PRICE: i64 = 499;
 
-/// A moment around that of the expiry, by chance.
-fn moment(placed: Instant) -> Instant {
+/// A moment around that of an order's expiry, by chance.
+fn moment(order: &Order) -> Instant {
+    let expires = order.expires_at.unwrap();
+    let since_epoch = Duration::new(expires.seconds.try_into().unwrap(), expires.nanos.try_into().unwrap());
+    let left = (UNIX_EPOCH + since_epoch).duration_since(SystemTime::now()).unwrap_or_default();
     let chance = u64::try_from(Uuid::new_v4().as_u128() % 1_000).unwrap();
-    placed + PAYMENT_TIMEOUT - Duration::from_millis(400) + Duration::from_micros(chance * 800)
+    Instant::now() + left.saturating_sub(Duration::from_millis(400)) + Duration::from_micros(chance * 800)
 }
 
 async fn pay(shop: &Shop, id: &str, at: Instant) {
@@ -45,11 +52,11 @@ async fn payment_cancel_and_expiry_at_once_leave_no_trace_of_the_losers() {
     for wave in 0..ORDERS / 40 {
         let placed = future::join_all((0..40).map(async |n| {
             let order = shop.create(&ada, &format!("key-{wave}-{n}"), &[(&tea, 1)]).await.unwrap().order.unwrap();
-            (order.id, Instant::now())
+            (moment(&order), moment(&order), order.id)
         }))
         .await;
-        let races = placed.iter().enumerate().map(async |(n, (id, placed))| {
-            let (paid, cancelled) = (pay(&shop, id, moment(*placed)), cancel(&shop, &ada, id, moment(*placed)));
+        let races = placed.iter().enumerate().map(async |(n, (pays, cancels, id))| {
+            let (paid, cancelled) = (pay(&shop, id, *pays), cancel(&shop, &ada, id, *cancels));
             match n % 3 {
                 0 => paid.await,
                 1 => drop(future::join(paid, cancelled).await),
@@ -57,7 +64,7 @@ async fn payment_cancel_and_expiry_at_once_leave_no_trace_of_the_losers() {
             }
         });
         future::join_all(races).await;
-        for (id, _) in &placed {
+        for (_, _, id) in &placed {
             settle(&shop, id).await;
         }
     }
@@ -88,7 +95,7 @@ async fn settle(shop: &Shop, id: &str) {
     .await;
 }
 
-async fn all(shop: &Shop) -> Vec<shop_proto::order::Order> {
+async fn all(shop: &Shop) -> Vec<Order> {
     let mut orders = Vec::new();
     let mut cursor = String::new();
     loop {

@@ -78,9 +78,7 @@ async fn replicas_share_the_work_and_each_thing_is_done_once() {
     });
     future::join_all(payments).await;
     sink.to_refuse.store(ORDERS / 4, Ordering::SeqCst);
-    // Time passes for the others, all at once.
-    let database = shop.order_database();
-    database.execute("UPDATE orders SET expires_at = 1 WHERE status = 'reserved'").await;
+    shop.let_time_pass().await;
     let overdue = expires.iter().map(async |id| {
         shop.becomes(id, OrderStatus::Expired).await;
     });

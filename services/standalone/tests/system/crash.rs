@@ -1,16 +1,9 @@
 //! The process is killed with SIGKILL at every named point of the saga, and at random; whatever it was doing is finished
 //! after a restart, once, within a lease.
 
-use std::{
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
-use futures::{StreamExt as _, stream};
+use futures::{StreamExt as _, future::join_all, stream};
 use reqwest::Method;
 use sea_orm::{ConnectOptions, ConnectionTrait as _};
 use serde_json::{Value, json};
@@ -32,6 +25,8 @@ const LEASE: &str = "1s";
 const AT_ONCE: usize = 2;
 const PRICE: i64 = 1_250;
 const STOCK: i64 = 50;
+/// Once nothing is left to pay: a test waits for it.
+pub(crate) const HASTY_PAYMENT_TIMEOUT: &str = "1s";
 
 #[tokio::test]
 async fn killed_at_any_failpoint_it_goes_on_where_it_was() {
@@ -55,12 +50,13 @@ async fn killed_at_any_failpoint_it_goes_on_where_it_was() {
 async fn killed_at(failpoint: String) {
     let sink = EventSink::start().await;
     let url = sink.url();
-    let base = [("SHOP_LEASE", LEASE), ("SHOP_PAYMENT_TIMEOUT", "1500ms"), ("SHOP_EVENT_SINK", url.as_str())];
-    let armed = |name| [base[0], base[1], base[2], ("SHOP_FAILPOINT", name)];
+    let base = [("SHOP_LEASE", LEASE), ("SHOP_EVENT_SINK", url.as_str())];
+    let hasty = [base[0], base[1], ("SHOP_PAYMENT_TIMEOUT", HASTY_PAYMENT_TIMEOUT)];
+    let armed = |name| [base[0], base[1], ("SHOP_FAILPOINT", name)];
     let first = match Passed::when(&failpoint) {
         Passed::Always | Passed::WhenProductHangs => failpoint.as_str(),
         Passed::AfterRestart => "order.saga.reserve.before_call",
-        Passed::WhenKeysAreOld => "",
+        Passed::WhenKeysAreOld | Passed::AtExpiry => "",
     };
     let mut shop = Shop::start_with(&armed(first)).await;
     let stage = Stage::set(&shop).await;
@@ -80,14 +76,25 @@ async fn killed_at(failpoint: String) {
             shop.restart_with(&armed(&failpoint)).await;
             dies_at(&failpoint, &mut shop, &mut life).await;
         }
-        // It has happened.
-        Passed::WhenKeysAreOld => {}
+        // It has happened, or is yet to come.
+        Passed::WhenKeysAreOld | Passed::AtExpiry => {}
     }
     drop(hanging);
-    if !matches!(Passed::when(&failpoint), Passed::WhenKeysAreOld) {
+    if !matches!(Passed::when(&failpoint), Passed::WhenKeysAreOld | Passed::AtExpiry) {
         shop.restart_with(&base).await;
     }
     let (stage, orders) = life.await.unwrap();
+    shop.kill().await;
+    let (stage, orders) = if matches!(Passed::when(&failpoint), Passed::AtExpiry) {
+        shop.restart_with(&[hasty[0], hasty[1], hasty[2], ("SHOP_FAILPOINT", &failpoint)]).await;
+        let mut life = tokio::spawn(stage.let_expire(orders));
+        dies_at(&failpoint, &mut shop, &mut life).await;
+        shop.restart_with(&hasty).await;
+        life.await.unwrap()
+    } else {
+        shop.restart_with(&hasty).await;
+        stage.let_expire(orders).await
+    };
     shop.settled_clean(SETTLE_BOUND).await;
     stage.ended_well(&orders, &failpoint).await;
     sink.has_all_events_in_order(&orders.ids(), &failpoint).await;
@@ -125,6 +132,8 @@ enum Passed {
     AfterRestart,
     /// When there are idempotency keys to forget.
     WhenKeysAreOld,
+    /// When an order is not paid in time.
+    AtExpiry,
 }
 
 impl Passed {
@@ -133,6 +142,7 @@ impl Passed {
             Some("order.saga.postpone") => Self::WhenProductHangs,
             Some("order.saga.claim") => Self::AfterRestart,
             Some("order.sweep") => Self::WhenKeysAreOld,
+            Some("order.expire") => Self::AtExpiry,
             _ => Self::Always,
         }
     }
@@ -150,7 +160,7 @@ impl WriteLock {
 }
 
 /// Waits for the kill, which has to come before the scenario is over.
-async fn dies_at(failpoint: &str, shop: &mut Shop, life: &mut JoinHandle<(Stage, Orders)>) {
+async fn dies_at<T>(failpoint: &str, shop: &mut Shop, life: &mut JoinHandle<T>) {
     tokio::select! {
         died = shop.killed_within(SETTLE_BOUND) => assert!(died, "{failpoint}: the process did not die of SIGKILL"),
         _ = life => panic!("{failpoint} was never passed: the scenario ended without a kill"),
@@ -161,39 +171,39 @@ async fn dies_at(failpoint: &str, shop: &mut Shop, life: &mut JoinHandle<(Stage,
 async fn killed_at_random_it_goes_on_where_it_was() {
     let sink = EventSink::start().await;
     let url = sink.url();
-    let mut shop = Shop::start_with(&[
-        ("SHOP_LEASE", LEASE),
-        ("SHOP_PAYMENT_TIMEOUT", "1500ms"),
-        ("SHOP_EVENT_SINK", url.as_str()),
-    ])
-    .await;
+    let patient = [("SHOP_LEASE", LEASE), ("SHOP_EVENT_SINK", url.as_str())];
+    let mut shop = Shop::start_with(&patient).await;
     let mut stages = Vec::new();
     for _ in 0..6 {
         stages.push(Stage::set(&shop).await);
     }
-    let done = Arc::new(AtomicBool::new(false));
-    let playing = tokio::spawn({
-        let done = Arc::clone(&done);
-        async move {
-            let ended = futures::future::join_all(stages.into_iter().map(Stage::play)).await;
-            done.store(true, Ordering::Release);
-            ended
-        }
-    });
-    let mut kills = 0;
-    while !done.load(Ordering::Acquire) && kills < 12 {
-        tokio::time::sleep(Duration::from_millis(50 + random_below(700))).await;
-        shop.kill().await;
-        shop.restart().await;
-        kills += 1;
-    }
-    let ended = playing.await.unwrap();
+    let playing = tokio::spawn(join_all(stages.into_iter().map(Stage::play)));
+    let kills = killed_until(&playing, &mut shop).await;
     assert!(kills >= 3, "the scenario was over before it could be disturbed");
+    let played = playing.await.unwrap();
+    // What is paid is paid, however slow the machine is; what is placed now never will be.
+    shop.kill().await;
+    shop.restart_with(&[patient[0], patient[1], ("SHOP_PAYMENT_TIMEOUT", HASTY_PAYMENT_TIMEOUT)]).await;
+    let expiring = tokio::spawn(join_all(played.into_iter().map(|(stage, orders)| stage.let_expire(orders))));
+    killed_until(&expiring, &mut shop).await;
+    let ended = expiring.await.unwrap();
     shop.settled_clean(SETTLE_BOUND).await;
     for (stage, orders) in ended {
         stage.ended_well(&orders, "random kills").await;
         sink.has_all_events_in_order(&orders.ids(), "random kills").await;
     }
+}
+
+/// Kills the shop at random and starts it again until the scenario is over, at least once; at last it is left alone.
+async fn killed_until<T>(scenario: &JoinHandle<T>, shop: &mut Shop) -> usize {
+    let mut kills = 0;
+    while !scenario.is_finished() && kills < 12 {
+        tokio::time::sleep(Duration::from_millis(50 + random_below(700))).await;
+        shop.kill().await;
+        shop.restart().await;
+        kills += 1;
+    }
+    kills
 }
 
 /// A customer, an admin and a product of their own.
@@ -205,17 +215,24 @@ pub(crate) struct Stage {
 
 /// One order for each road through the states.
 pub(crate) struct Orders {
+    played: Played,
+    expired: Uuid,
+}
+
+/// One for each road that has no time to lose: expiry would overtake it on a slow machine.
+pub(crate) struct Played {
     returned: Uuid,
     refused: Uuid,
     cancelled: Uuid,
     cancelled_after_payment: Uuid,
-    expired: Uuid,
     refunded: Uuid,
 }
 
 impl Orders {
     pub(crate) fn ids(&self) -> [Uuid; 6] {
-        [self.returned, self.refused, self.cancelled, self.cancelled_after_payment, self.expired, self.refunded]
+        let Self { played, expired } = self;
+        let Played { returned, refused, cancelled, cancelled_after_payment, refunded } = played;
+        [*returned, *refused, *cancelled, *cancelled_after_payment, *refunded, *expired]
     }
 }
 
@@ -227,10 +244,9 @@ impl Stage {
         Self { admin, customer, product }
     }
 
-    /// Goes every road, repeating what got no answer, as any client would.
-    pub(crate) async fn play(self) -> (Self, Orders) {
+    /// Goes every road but that of [`let_expire`](Self::let_expire), repeating what got no answer, as any client would.
+    pub(crate) async fn play(self) -> (Self, Played) {
         let refused = self.place(STOCK + 1).await;
-        let expired = self.place(1).await;
         let returned = self.place(2).await;
         self.staff_payment(returned, 2).await;
         self.act(&self.admin, returned, "ship").await;
@@ -250,18 +266,25 @@ impl Stage {
         self.act(&self.admin, refunded, "ship").await;
         self.refund(refunded, 5, false).await;
 
+        (self, Played { returned, refused, cancelled, cancelled_after_payment, refunded })
+    }
+
+    /// Places an order that nobody pays, in a shop with a short payment time-out, and waits until it is expired.
+    pub(crate) async fn let_expire(self, played: Played) -> (Self, Orders) {
+        let expired = self.place(1).await;
         self.reaches(expired, "expired").await;
-        (self, Orders { returned, refused, cancelled, cancelled_after_payment, expired, refunded })
+        (self, Orders { played, expired })
     }
 
     pub(crate) async fn ended_well(&self, orders: &Orders, during: &str) {
+        let Orders { played, expired } = orders;
         for (order, status) in [
-            (orders.refused, "rejected"),
-            (orders.expired, "expired"),
-            (orders.returned, "refunded"),
-            (orders.cancelled, "cancelled"),
-            (orders.cancelled_after_payment, "cancelled"),
-            (orders.refunded, "refunded"),
+            (played.refused, "rejected"),
+            (*expired, "expired"),
+            (played.returned, "refunded"),
+            (played.cancelled, "cancelled"),
+            (played.cancelled_after_payment, "cancelled"),
+            (played.refunded, "refunded"),
         ] {
             let order = self.customer.get(&format!("/orders/{order}")).await.expect(200).body;
             assert_eq!((&order["status"], &order["refund_due"]), (&json!(status), &Value::Null), "{during}: {order:#}");

@@ -193,6 +193,11 @@ impl Fleet {
         self.folder.path()
     }
 
+    /// What starts from now on is told this, too.
+    pub(crate) fn tell(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Starts one more replica, and gives its place among the processes. It may not be ready yet.
     pub(crate) async fn add(&mut self, service: &'static str) -> usize {
         self.add_at(service, SocketAddr::from(([127, 0, 0, 1], 0))).await

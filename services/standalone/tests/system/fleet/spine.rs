@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::{Consul, Fleet, Layout, server};
 use crate::{
-    crash::Stage,
+    crash::{HASTY_PAYMENT_TIMEOUT, Stage},
     oversell::{buy, crowd, sold_exactly},
     payment_race::{RACED_PAYMENT_TIMEOUT, payments_race},
     random_below,
@@ -56,16 +56,24 @@ async fn a_hundred_units_go_to_a_hundred_customers(server: String) {
 async fn every_road_is_gone_to_its_end(server: String) {
     let sink = EventSink::start().await;
     let consul = Consul::start().await;
-    let layout = layout(server).with("SHOP_PAYMENT_TIMEOUT", "4s").with("SHOP_EVENT_SINK", sink.url());
-    let mut fleet = Fleet::start(layout, &consul).await;
+    let mut fleet = Fleet::start(layout(server).with("SHOP_EVENT_SINK", sink.url()), &consul).await;
     let mut stages = Vec::new();
     for _ in 0..CUSTOMERS {
         stages.push(Stage::set(&fleet).await);
     }
-    let playing = tokio::spawn(async move { join_all(stages.into_iter().map(Stage::play)).await });
+    let playing = tokio::spawn(join_all(stages.into_iter().map(Stage::play)));
     let kills = kill_at_random(&mut fleet, &playing).await;
     assert!(kills >= 2, "the scenario was over before it could be disturbed");
-    let ended = playing.await.unwrap();
+    let played = playing.await.unwrap();
+    // What is paid is paid, however slow the machine is; what is placed now never will be.
+    fleet.tell("SHOP_PAYMENT_TIMEOUT", HASTY_PAYMENT_TIMEOUT);
+    for instance in fleet.instances("order") {
+        fleet.take(&instance).kill().await;
+        fleet.add_ready("order").await;
+    }
+    let expiring = tokio::spawn(join_all(played.into_iter().map(|(stage, orders)| stage.let_expire(orders))));
+    kill_at_random(&mut fleet, &expiring).await;
+    let ended = expiring.await.unwrap();
     fleet.is_settled_clean(crate::SETTLE_BOUND).await;
     for (stage, orders) in ended {
         stage.ended_well(&orders, "random kills").await;
