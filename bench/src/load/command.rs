@@ -45,7 +45,7 @@ pub struct LoadCommand {
     /// How requests are spread within that.
     #[arg(long, default_value = "poisson")]
     arrivals: Arrivals,
-    /// Weights of list, page, product, availability, search, sign-in, order, pay, cancel and orders, such as
+    /// Weights of list, page, product, availability, search, filter, sign-in, order, pay, cancel and orders, such as
     /// product=80,order=20. By default a day in a shop; payments only with staff.
     #[arg(long, value_name = "OPERATION=WEIGHT,…")]
     mix: Option<Mix>,

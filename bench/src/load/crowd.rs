@@ -1,7 +1,10 @@
 //! Who visits and what they know: accounts that are signed in, the catalogue as far as it was read, pages and orders met
 //! on the way. Made before the load begins; kept signed in while it goes on.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::Duration,
+};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use http::{HeaderValue, StatusCode};
@@ -140,6 +143,9 @@ pub(crate) struct Crowd {
     /// Ids of the products that are ordered.
     pub(crate) sellers: Vec<String>,
     pub(crate) words: Vec<String>,
+    /// Ids of the categories that products are in, and prices that products have.
+    pub(crate) categories: Vec<String>,
+    pub(crate) prices: Vec<i64>,
     pub(crate) next_pages: Recent<String>,
     pub(crate) placed: Recent<Placed>,
 }
@@ -159,6 +165,8 @@ impl Crowd {
             shoppers: shoppers.try_collect().await?,
             staff,
             words: catalogue.words(),
+            categories: catalogue.distinct(|product| product["category_id"].as_str().map(str::to_owned)),
+            prices: catalogue.distinct(|product| product["price"]["amount"].as_i64()),
             items: catalogue.0.into_iter().map(|(id, _)| Item { id, etag: Mutex::new(None) }).collect(),
             sellers,
             next_pages: Recent::new(),
@@ -206,6 +214,11 @@ impl Catalogue {
         words.dedup();
         words.truncate(KNOWN_WORDS);
         words
+    }
+
+    /// What products have of a kind, each once.
+    fn distinct<T: Ord>(&self, of: impl Fn(&Value) -> Option<T>) -> Vec<T> {
+        self.0.iter().filter_map(|(_, product)| of(product)).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// The products that are ordered. With staff there is made to be enough of each for the whole load.

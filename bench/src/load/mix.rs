@@ -19,6 +19,8 @@ pub enum Operation {
     Availability,
     /// A search by a word of some product's name.
     Search,
+    /// The first page of a category, a range of prices, what is in stock, or some of these together.
+    Filter,
     /// A customer signs in.
     SignIn,
     /// A customer orders, under an idempotency key of its own.
@@ -33,12 +35,13 @@ pub enum Operation {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::List,
         Self::Page,
         Self::Product,
         Self::Availability,
         Self::Search,
+        Self::Filter,
         Self::SignIn,
         Self::Order,
         Self::Pay,
@@ -54,6 +57,7 @@ impl Operation {
             Self::Product => "product",
             Self::Availability => "availability",
             Self::Search => "search",
+            Self::Filter => "filter",
             Self::SignIn => "sign-in",
             Self::Order => "order",
             Self::Pay => "pay",
@@ -107,7 +111,8 @@ impl Mix {
             (Operation::Page, 10),
             (Operation::Product, 45),
             (Operation::Availability, 10),
-            (Operation::Search, 15),
+            (Operation::Search, 8),
+            (Operation::Filter, 7),
         ])
     }
 
@@ -158,7 +163,8 @@ impl Default for Mix {
             (Operation::Page, 8),
             (Operation::Product, 40),
             (Operation::Availability, 8),
-            (Operation::Search, 12),
+            (Operation::Search, 7),
+            (Operation::Filter, 5),
             (Operation::SignIn, 1),
             (Operation::Order, 5),
             (Operation::Pay, 3),

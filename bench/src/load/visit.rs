@@ -47,6 +47,7 @@ impl Visit {
                 Self::look(wanted, Outgoing::get(&path), crowd, rng)
             }
             Operation::Search => Self::search(crowd, rng),
+            Operation::Filter => Self::filter(crowd, rng),
             Operation::SignIn => {
                 let shopper = &crowd.shoppers[rng.usize(0..crowd.shoppers.len())];
                 Self { operation: wanted, outgoing: shopper.sign_in(), about: About::Nothing }
@@ -89,6 +90,27 @@ impl Visit {
     fn search(crowd: &Crowd, rng: &mut Rng) -> Self {
         let word = rng.choice(&crowd.words).map_or("anything", String::as_str);
         Self::look(Operation::Search, Outgoing::get(&format!("/products?q={word}")), crowd, rng)
+    }
+
+    /// At least one of the filters, and any order.
+    fn filter(crowd: &Crowd, rng: &mut Rng) -> Self {
+        let mut path = format!("/products?sort={}", SORTS[rng.usize(0..SORTS.len())]);
+        let which = rng.u8(1..8);
+        if which & 1 != 0
+            && let Some(category) = rng.choice(&crowd.categories)
+        {
+            path.extend(["&category=", category]);
+        }
+        if which & 2 != 0
+            && let Some(price) = rng.choice(&crowd.prices)
+        {
+            let (from, to) = (price.to_string(), price.saturating_mul(2).to_string());
+            path.extend(["&min_price=", &from, "&max_price=", &to]);
+        }
+        if which & 4 != 0 {
+            path.push_str("&in_stock=true");
+        }
+        Self::look(Operation::Filter, Outgoing::get(&path), crowd, rng)
     }
 
     fn order(crowd: &Crowd, rng: &mut Rng) -> Self {
@@ -134,7 +156,7 @@ impl Visit {
     /// Remembers what later visits need.
     pub(crate) fn learn(&self, crowd: &Crowd, answer: &Incomer) {
         match (self.operation, &self.about, answer.status) {
-            (Operation::List | Operation::Page | Operation::Search, _, StatusCode::OK) => {
+            (Operation::List | Operation::Page | Operation::Search | Operation::Filter, _, StatusCode::OK) => {
                 if let Some(page) = answer.next_page() {
                     crowd.next_pages.keep(page);
                 }

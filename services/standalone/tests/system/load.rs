@@ -30,7 +30,8 @@ fn plan(shop: &Shop) -> Plan {
 async fn a_day_in_the_shop_fails_nowhere_and_is_counted_right() {
     let shop = Shop::start_with_demo().await;
     let mix = Mix::of([
-        (Operation::List, 15),
+        (Operation::List, 10),
+        (Operation::Filter, 5),
         (Operation::Page, 10),
         (Operation::Product, 30),
         (Operation::Availability, 10),
