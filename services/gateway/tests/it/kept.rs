@@ -59,9 +59,14 @@ async fn a_change_is_seen_within_a_second_by_everyone() {
     client.get("/products/mug").await.expect(200);
     version.store(2, Ordering::SeqCst);
     let changed = Instant::now();
-    until("the change is seen", async || client.get("/products/mug").await.header("etag") == Some("\"2\"")).await;
-    // A second, and what a loaded machine takes to ask.
-    assert!(changed.elapsed() < Duration::from_millis(1_500), "{:?}", changed.elapsed());
+    // Who asks later than a second after the change gets it, however long a loaded machine takes to answer.
+    until("the change is seen", async || {
+        let asked_after = changed.elapsed();
+        let seen = client.get("/products/mug").await.header("etag") == Some("\"2\"");
+        assert!(seen || asked_after < Duration::from_secs(1), "not seen {asked_after:?} after the change");
+        seen
+    })
+    .await;
     assert_eq!(reads(&gateway), 2);
     // By id it is another page.
     client.get(&format!("/products/{ID}")).await.expect(200);
