@@ -100,9 +100,17 @@ impl Shop {
         self.folder.path()
     }
 
-    /// Memory of the process, its share of what it shares with others included.
-    pub(crate) fn pss_kib(&self) -> u64 {
-        pss_kib(self.child.id().expect("still running"))
+    /// Memory that the process holds, in KiB. What [`Shop::peak_kib`] says counts from here.
+    pub(crate) fn memory_kib(&self) -> u64 {
+        let pid = self.child.id().expect("still running");
+        // Forgets the peak so far, proc_pid_clear_refs(5).
+        std::fs::write(format!("/proc/{pid}/clear_refs"), "5").unwrap();
+        memory_kib(pid, "VmRSS:")
+    }
+
+    /// The most memory that it held since.
+    pub(crate) fn peak_kib(&self) -> u64 {
+        memory_kib(self.child.id().expect("still running"), "VmHWM:")
     }
 
     /// The gateway's address, followed through restarts.
@@ -265,5 +273,12 @@ async fn launch(folder: &Path, environment: &[(String, String)]) -> (Child, Read
 pub(crate) fn pss_kib(pid: u32) -> u64 {
     let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
     let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// A line of what the kernel says of a process's memory.
+fn memory_kib(pid: u32, name: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
