@@ -22,7 +22,7 @@ export SHOP_BINARY := $(CARGO_TARGET_DIR)/debug/shop
 DATABASE_CRATES := shop-storage shop-user shop-product shop-order
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run audit load release test test-engines schemas schemas-here consul lint buf-lint deny doc generate ci images containers compose compose-down compose-test alerts outside-test clients-test browser-test schemathesis outside-shop cluster cluster-down cluster-test fleet-test
+.PHONY: help setup run audit load bench release test test-engines schemas schemas-here consul lint buf-lint deny doc generate ci images containers compose compose-down compose-test alerts outside-test clients-test browser-test schemathesis outside-shop cluster cluster-down cluster-test fleet-test
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ audit: setup ## Check that all data of ./shop-data adds up, beside a running sho
 
 load: setup ## Put a load on a running shop (arguments: make load ARGS="--rate 200", --help lists them)
 	@cargo run --quiet --release --package shop-bench --bin load -- $(ARGS)
+
+bench: release ## What the shop costs, against floors and gates; some three minutes of the whole machine (ARGS=--help)
+	@$(CARGO_TARGET_DIR)/release/bench $(ARGS)
 
 release: setup ## The same binaries, optimised, in $$CARGO_TARGET_DIR/release
 	cargo build --release --workspace --bins
@@ -137,6 +140,7 @@ generate: setup ## Renew every committed artefact that is generated
 	mv services/gateway/openapi.json.new services/gateway/openapi.json
 	cargo build --quiet --package shop-proto
 	cp "$$(ls -t $(CARGO_TARGET_DIR)/debug/build/shop-proto-*/out/descriptor.binpb | head -n 1)" proto/descriptor.binpb
+	@SHOP_TEST_RENEW_REFERENCE=1 cargo test --quiet --workspace --all-features --test system configuration::
 	@$(MAKE) --no-print-directory schemas
 
 schemas: ## Renew the committed schemas, of the engines that can be started here

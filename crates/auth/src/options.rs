@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 /// Key files, mounted or made by [`crate::keys::create`].
 #[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Keys")]
 pub struct AuthOptions {
     /// File with the public keys of every issuer; read again when it changes.
     #[arg(long, env = "SHOP_KEY_BUNDLE", value_name = "FILE")]

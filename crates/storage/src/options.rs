@@ -12,6 +12,7 @@ use crate::{StorageError, url::Engine};
 
 /// Where a service keeps its data, and what it may take of the database.
 #[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Database")]
 pub struct DatabaseOptions {
     /// The database: sqlite:PATH, postgres://USER:PASSWORD@HOST:PORT/DATABASE or mysql://… (MySQL 8, MariaDB
     /// 10.6 and later). Default: sqlite:SERVICE.db in the working folder.

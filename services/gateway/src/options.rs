@@ -11,6 +11,8 @@ use shop_types::{parse_duration, settings::parse_origin};
 
 /// Everything the gateway is told.
 #[derive(Debug, Clone, Args)]
+// Those who call services look every second or so; what stands before a gateway may look less often.
+#[command(mut_arg("drain_lead", |argument| argument.default_value("5s")))]
 pub struct Options {
     /// Where it listens and what it allows.
     #[command(flatten)]
@@ -170,7 +172,7 @@ fn positive_duration(text: &str) -> Result<Duration, String> {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Services")]
 pub struct UpstreamOptions {
-    /// Addresses of the user service, comma-separated.
+    /// Where the user service is; needed without Consul, and the fallback with it.
     #[arg(
         long,
         env = "SHOP_USER_ADDRESS",
@@ -179,7 +181,7 @@ pub struct UpstreamOptions {
         required_unless_present = "consul_address"
     )]
     pub user_address: Vec<Address>,
-    /// Addresses of the product service, comma-separated.
+    /// Where the product service is; needed without Consul, and the fallback with it.
     #[arg(
         long,
         env = "SHOP_PRODUCT_ADDRESS",
@@ -188,7 +190,7 @@ pub struct UpstreamOptions {
         required_unless_present = "consul_address"
     )]
     pub product_address: Vec<Address>,
-    /// Addresses of the order service, comma-separated.
+    /// Where the order service is; needed without Consul, and the fallback with it.
     #[arg(
         long,
         env = "SHOP_ORDER_ADDRESS",

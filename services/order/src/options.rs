@@ -19,20 +19,9 @@ const MIN_LEASE: Duration = Duration::from_millis(200);
 
 /// Everything the order service needs to run.
 #[derive(Debug, Clone, clap::Args)]
+// Its own come first: a heading holds for what follows, too.
 pub struct Options {
-    /// Ports and limits.
-    #[command(flatten)]
-    pub server: ServerOptions,
-    /// Where the orders are kept.
-    #[command(flatten)]
-    pub database: DatabaseOptions,
-    /// Keys.
-    #[command(flatten)]
-    pub auth: AuthOptions,
-    /// How it finds the others and is found.
-    #[command(flatten)]
-    pub discovery: DiscoveryOptions,
-    /// Where the user service is.
+    /// Where the user service is; needed without Consul, and the fallback with it.
     #[arg(
         long,
         env = "SHOP_USER_ADDRESS",
@@ -41,7 +30,7 @@ pub struct Options {
         required_unless_present = "consul_address"
     )]
     pub user_address: Vec<Address>,
-    /// Where the product service is.
+    /// Where the product service is; needed without Consul, and the fallback with it.
     #[arg(
         long,
         env = "SHOP_PRODUCT_ADDRESS",
@@ -53,7 +42,7 @@ pub struct Options {
     /// Signs page cursors; replicas share it. At least 32 bytes.
     #[arg(long, env = "SHOP_CURSOR_SECRET", hide_env_values = true, value_name = "SECRET", value_parser = secret)]
     pub cursor_secret: SecretString,
-    /// How long an order may stay unpaid before it expires.
+    /// How long an order may stay unpaid before it expires, where the shop's settings do not say.
     #[arg(long, env = "SHOP_PAYMENT_TIMEOUT", value_name = "DURATION", default_value = "15m", value_parser = parse_payment_timeout)]
     pub payment_timeout: Duration,
     /// How long a process's work stays its own when it is not heard of: a crash delays an order by this much.
@@ -69,6 +58,18 @@ pub struct Options {
     /// Secret that events are signed with.
     #[arg(long, env = "SHOP_EVENT_SECRET", hide_env_values = true, value_name = "SECRET")]
     pub event_secret: Option<SecretString>,
+    /// Ports and limits.
+    #[command(flatten)]
+    pub server: ServerOptions,
+    /// Where the orders are kept.
+    #[command(flatten)]
+    pub database: DatabaseOptions,
+    /// Keys.
+    #[command(flatten)]
+    pub auth: AuthOptions,
+    /// How it finds the others and is found.
+    #[command(flatten)]
+    pub discovery: DiscoveryOptions,
 }
 
 fn secret(text: &str) -> Result<SecretString, String> {

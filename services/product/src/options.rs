@@ -17,20 +17,9 @@ pub const LAPSE_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Everything the product service needs to run.
 #[derive(Debug, Clone, clap::Args)]
+// Its own come first: a heading holds for what follows, too.
 pub struct Options {
-    /// Ports and limits.
-    #[command(flatten)]
-    pub server: ServerOptions,
-    /// Where the catalogue is kept.
-    #[command(flatten)]
-    pub database: DatabaseOptions,
-    /// Keys.
-    #[command(flatten)]
-    pub auth: AuthOptions,
-    /// How it finds the others and is found.
-    #[command(flatten)]
-    pub discovery: DiscoveryOptions,
-    /// Where the user service is, for its feed of revoked credentials.
+    /// Where the user service is; needed without Consul, and the fallback with it.
     #[arg(
         long,
         env = "SHOP_USER_ADDRESS",
@@ -48,6 +37,18 @@ pub struct Options {
     /// How often reservations that no order settled are looked for.
     #[arg(long, env = "SHOP_LAPSE_INTERVAL", value_name = "DURATION", default_value = "60s", value_parser = interval)]
     pub lapse_interval: Duration,
+    /// Ports and limits.
+    #[command(flatten)]
+    pub server: ServerOptions,
+    /// Where the catalogue is kept.
+    #[command(flatten)]
+    pub database: DatabaseOptions,
+    /// Keys.
+    #[command(flatten)]
+    pub auth: AuthOptions,
+    /// How it finds the others and is found.
+    #[command(flatten)]
+    pub discovery: DiscoveryOptions,
 }
 
 fn secret(text: &str) -> Result<SecretString, String> {

@@ -41,8 +41,6 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct CreateAdmin {
-    #[command(flatten)]
-    database: DatabaseOptions,
     /// The admin's e-mail.
     #[arg(long, env = "SHOP_ADMIN_EMAIL", value_name = "EMAIL")]
     admin_email: String,
@@ -52,6 +50,8 @@ struct CreateAdmin {
     /// Do nothing where there is an admin already, so that it may be repeated.
     #[arg(long)]
     if_none: bool,
+    #[command(flatten)]
+    database: DatabaseOptions,
 }
 
 impl Cli {

@@ -16,7 +16,14 @@ pub const DEFAULT_ACCESS_TOKEN_TTL: Duration = Duration::from_mins(5);
 
 /// Everything the user service needs to run.
 #[derive(Debug, Clone, clap::Args)]
+// Its own come first: a heading holds for what follows, too.
 pub struct Options {
+    /// Signs page cursors; replicas share it. At least 32 bytes.
+    #[arg(long, env = "SHOP_CURSOR_SECRET", hide_env_values = true, value_name = "SECRET", value_parser = secret)]
+    pub cursor_secret: SecretString,
+    /// How long an access token lives, from 1s to 1h.
+    #[arg(long, env = "SHOP_ACCESS_TOKEN_TTL", value_name = "DURATION", default_value = "5m", value_parser = parse_access_token_ttl)]
+    pub access_token_ttl: Duration,
     /// Ports and limits.
     #[command(flatten)]
     pub server: ServerOptions,
@@ -29,12 +36,6 @@ pub struct Options {
     /// How it finds the others and is found.
     #[command(flatten)]
     pub discovery: DiscoveryOptions,
-    /// Signs page cursors; replicas share it. At least 32 bytes.
-    #[arg(long, env = "SHOP_CURSOR_SECRET", hide_env_values = true, value_name = "SECRET", value_parser = secret)]
-    pub cursor_secret: SecretString,
-    /// How long an access token lives, from 1s to 1h.
-    #[arg(long, env = "SHOP_ACCESS_TOKEN_TTL", value_name = "DURATION", default_value = "5m", value_parser = parse_access_token_ttl)]
-    pub access_token_ttl: Duration,
 }
 
 fn secret(text: &str) -> Result<SecretString, String> {
