@@ -15,7 +15,7 @@ use shop_types::Uuid;
 
 use crate::{
     NAME, Options,
-    app::{Orders, Parts, Relay, Upstream},
+    app::{Orders, Parts, PaymentTimeout, Relay, Upstream},
     domain::WebhookSecrets,
     grpc, migration,
     options::sink_url,
@@ -72,7 +72,7 @@ pub async fn start(options: Options, shutdown: &Shutdown) -> anyhow::Result<Runn
         database: database.clone(),
         upstream: Upstream::new(users, products, signer, call_timeout),
         holder: Holder { owner: Uuid::new_v4(), lease: options.lease },
-        payment_timeout: options.payment_timeout,
+        payment_timeout: PaymentTimeout::new(options.payment_timeout, discovery.settings()),
         cursor_key: CursorKey::new(&options.cursor_secret),
         webhook_secrets,
         shutdown: shutdown.clone(),

@@ -13,6 +13,7 @@ mod expiry;
 mod fulfil;
 mod housekeeping;
 mod pay;
+mod payment_timeout;
 mod read;
 mod recovery;
 mod refund;
@@ -23,7 +24,7 @@ mod wait;
 mod watch;
 mod worker;
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc};
 
 use futures::future::BoxFuture;
 use sea_orm::DatabaseTransaction;
@@ -37,6 +38,7 @@ pub(crate) use self::{
     error::{Error, Rejection},
     housekeeping::EVENTS_KEPT,
     pay::Paid,
+    payment_timeout::PaymentTimeout,
     read::ListQuery,
     refund::{RefundRequest, Refunded},
     relay::Relay,
@@ -61,7 +63,7 @@ pub(crate) struct Parts {
     pub(crate) database: Database,
     pub(crate) upstream: Upstream,
     pub(crate) holder: Holder,
-    pub(crate) payment_timeout: Duration,
+    pub(crate) payment_timeout: PaymentTimeout,
     pub(crate) cursor_key: CursorKey,
     pub(crate) webhook_secrets: WebhookSecrets,
     pub(crate) shutdown: Shutdown,

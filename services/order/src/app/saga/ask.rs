@@ -33,7 +33,7 @@ impl From<Outcome> for Answer {
 
 impl Orders {
     /// Makes the call of a step. An error is no outcome: the step stays outstanding.
-    pub(super) async fn ask(&self, step: Step, order: &Order) -> Result<Answer, Error> {
+    pub(super) async fn ask(&self, step: Step, order: &Order, payment_timeout: Duration) -> Result<Answer, Error> {
         let upstream = &self.parts.upstream;
         Ok(match step {
             Step::ValidateUser => match upstream.validate_user(order.user_id, None).await? {
@@ -42,7 +42,7 @@ impl Orders {
             },
             Step::Reserve => {
                 let now = clock::read(self.parts.database.reader()).await?;
-                let hold_until = now.plus(self.parts.payment_timeout).plus(HOLD_BEYOND_EXPIRY);
+                let hold_until = now.plus(payment_timeout).plus(HOLD_BEYOND_EXPIRY);
                 let lines = order.items.iter().map(|item| item.line);
                 match upstream.reserve(order.id, lines, hold_until).await? {
                     ReserveAnswer::Held(held) => held_answer(order, &held)?,

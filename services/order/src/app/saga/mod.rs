@@ -91,15 +91,17 @@ impl Orders {
             None => self.look_up(lease).await?,
         };
         let Some(known) = known else { return Ok(taken_over(lease)) };
+        // One for the whole step: stock is held for longer than the order is kept, whatever changes meanwhile.
+        let payment_timeout = self.parts.payment_timeout.now();
         let answer = if known.order.status == Status::Pending && known.cancel_requested {
             Outcome::CancelRequested.into()
         } else {
             failpoint::before_call(Call::Step(lease.step));
-            let answer = self.ask(lease.step, &known.order).await?;
+            let answer = self.ask(lease.step, &known.order, payment_timeout).await?;
             failpoint::after_call(Call::Step(lease.step));
             answer
         };
-        match self.settle(lease, known.order, answer).await? {
+        match self.settle(lease, known.order, answer, payment_timeout).await? {
             Settled::LeaseLost => Ok(taken_over(lease)),
             Settled::Done { outcome, moved, left, next } => {
                 self.metrics.step_done(lease.step, outcome.as_str(), begun.elapsed());
@@ -119,8 +121,14 @@ impl Orders {
     }
 
     /// Writes an outcome: the order's next state and the next step, if the lease still holds.
-    async fn settle(&self, lease: Lease, order: Arc<Order>, answer: Answer) -> Result<Settled, Error> {
-        let (holder, payment_timeout) = (self.parts.holder, self.parts.payment_timeout);
+    async fn settle(
+        &self,
+        lease: Lease,
+        order: Arc<Order>,
+        answer: Answer,
+        payment_timeout: Duration,
+    ) -> Result<Settled, Error> {
+        let holder = self.parts.holder;
         self.commit(Commit::Step(lease.step), move |transaction| {
             let (order, answer) = (Arc::clone(&order), answer.clone());
             Box::pin(settle::settle(transaction, lease, order, answer, holder, payment_timeout))

@@ -6,7 +6,10 @@ use serde_json::json;
 use shop_bench::load::Mix;
 
 use super::{Consul, Fleet, Layout, load, server};
-use crate::SETTLE_BOUND;
+use crate::{
+    SETTLE_BOUND,
+    client::{Client, order_of},
+};
 
 /// How soon every gateway goes by a change.
 const SEEN: Duration = Duration::from_secs(2);
@@ -21,7 +24,7 @@ async fn a_change_reaches_every_gateway_and_an_invalid_one_none() {
     let fleet = Fleet::start(layout, &consul).await;
     let load = load::on(&fleet, Mix::default()).await;
 
-    consul.put(PATH, &json!({"corsOrigins": [ORIGIN]})).await;
+    consul.put(PATH, &json!({"corsOrigins": [ORIGIN], "paymentTimeout": "42m"})).await;
     let put = Instant::now();
     for gateway in fleet.gateways() {
         while !allows(&gateway).await {
@@ -29,6 +32,14 @@ async fn a_change_reaches_every_gateway_and_an_invalid_one_none() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
+
+    for order in fleet.of("order") {
+        while order.debug().await["settings"]["values"]["paymentTimeout"] != "42m" {
+            assert!(put.elapsed() < SEEN, "{} has not seen the change", order.instance);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    assert!(minutes_to_pay(&fleet).await > 40, "what is reserved now has the new time");
 
     consul.put(PATH, &json!({"corsOrigins": [ORIGIN], "paymentTimeout": "soon"})).await;
     let put = Instant::now();
@@ -43,6 +54,15 @@ async fn a_change_reaches_every_gateway_and_an_invalid_one_none() {
     }
     load::all_served(load, &fleet).await;
     fleet.settled_clean(SETTLE_BOUND).await;
+}
+
+/// How long an order that is placed now may stay unpaid.
+async fn minutes_to_pay(fleet: &Fleet) -> u64 {
+    let product = Client::admin(fleet).await.product(100, 1).await;
+    let (customer, _) = Client::customer(fleet).await;
+    let placed = customer.order_until_settled("for the settings", &order_of(product, 1)).await.expect(201);
+    let expires: shop_types::Instant = placed.body["expires_at"].as_str().unwrap().parse().unwrap();
+    expires.since(shop_types::Instant::now()).as_secs() / 60
 }
 
 /// Whether the gateway lets pages of the origin read its answers.
