@@ -41,11 +41,15 @@ pub struct OwnServer {
 impl OwnServer {
     /// One of the engine that is tested, once it answers; `None` where that is SQLite.
     pub async fn of_the_tested_engine() -> Option<Self> {
-        let kind = match std::env::var(SERVER_VARIABLE) {
-            Ok(server) if server.starts_with("postgres") => Kind::Postgres,
-            Ok(_) => Kind::MariaDb,
-            Err(_) => return None,
-        };
+        match std::env::var(SERVER_VARIABLE) {
+            Ok(server) => Some(Self::like(&server).await),
+            Err(_) => None,
+        }
+    }
+
+    /// One of the engine that the server at a URL is of, once it answers.
+    pub async fn like(server: &str) -> Self {
+        let kind = if server.starts_with("postgres") { Kind::Postgres } else { Kind::MariaDb };
         let folder = TempDir::with_prefix("shop-server-").unwrap();
         // Both refuse to be root, and then are users who have to reach their folder.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
@@ -53,7 +57,7 @@ impl OwnServer {
         let mut server = Self { kind, folder, port, process: None };
         server.install();
         server.start().await;
-        Some(server)
+        server
     }
 
     /// The URL of its database, for a user who may do anything.

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on fails")]
 
 mod access;
+mod backup;
 mod client;
+mod configuration;
 mod crash;
 mod fleet;
 mod hostile;

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use crate::shop::Shop;
 
 /// Commands and what they are said to print, in order.
-fn blocks(readme: &str) -> Vec<(String, Option<String>)> {
+pub(crate) fn blocks(readme: &str) -> Vec<(String, Option<String>)> {
     let mut blocks: Vec<(String, Option<String>)> = Vec::new();
     let mut open: Option<(&str, String)> = None;
     for line in readme.lines() {

@@ -2,7 +2,10 @@
 //! server.
 
 mod addresses;
+mod backup;
+mod clocks;
 mod consul_outage;
+mod database_outage;
 mod load;
 mod process;
 mod registry;
@@ -21,6 +24,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::future::join_all;
 use shop_auth::keys::{self, KeyPaths};
 use shop_testing::TestDatabase;
 use tempfile::TempDir;
@@ -112,9 +116,14 @@ impl Fleet {
             process.ready().await;
         }
         fleet.is_shown_by(consul, REGISTERED_BOUND).await;
-        let gateway = format!("http://{}", fleet.of("gateway").next().expect("a gateway").serve);
-        gateway.clone_into(&mut fleet.gateway.write().unwrap());
+        fleet.look_for_the_gateway();
         fleet
+    }
+
+    /// From now on clients go to the first gateway there is.
+    pub(crate) fn look_for_the_gateway(&self) {
+        let gateway = format!("http://{}", self.of("gateway").next().expect("a gateway").serve);
+        gateway.clone_into(&mut self.gateway.write().unwrap());
     }
 
     /// Keys, databases with their schemas, and the first admin.
@@ -221,6 +230,14 @@ impl Fleet {
 
     pub(crate) fn of(&self, service: &str) -> impl Iterator<Item = &Process> {
         self.processes.iter().filter(move |process| process.service == service)
+    }
+
+    /// Asks all of them to leave, callers before those they call.
+    pub(crate) async fn all_leave(&mut self) {
+        for service in SERVICES.iter().rev() {
+            let leaving: Vec<_> = self.instances(service).iter().map(|instance| self.take(instance).leave()).collect();
+            join_all(leaving).await;
+        }
     }
 
     /// Takes a process out of the fleet, to be killed or asked to leave.

@@ -88,6 +88,17 @@ impl Process {
         lines.map(of).sum()
     }
 
+    /// What it sees of the others: `/debug/upstreams`.
+    pub(crate) async fn debug(&self) -> Value {
+        let url = format!("http://{}/debug/upstreams", self.admin);
+        serde_json::from_str(&reqwest::get(&url).await.unwrap().text().await.unwrap()).unwrap()
+    }
+
+    /// Its memory in KiB, its share of what it shares with others included.
+    pub(crate) fn pss_kib(&self) -> u64 {
+        crate::shop::pss_kib(self.child.id().expect("still running"))
+    }
+
     /// SIGTERM, and the end in order.
     pub(crate) async fn leave(mut self) {
         self.signal(Signal::TERM);
