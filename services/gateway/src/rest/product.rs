@@ -173,7 +173,7 @@ pub enum Include {
 pub struct ListProductsQuery {
     /// Only products in whose name, description or SKU all of these words are. Case, accents and English plurals do not
     /// matter; there are no operators.
-    #[param(max_length = 200)]
+    #[param(max_length = 100)]
     pub q: Option<String>,
     /// Only products in this category or below it, by its id or slug.
     #[param(min_length = 1, max_length = 100)]
