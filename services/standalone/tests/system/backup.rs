@@ -78,7 +78,8 @@ impl Kept {
             placed.push(customer.order_until_settled(key, &order_of(product, 1)).await.expect(201).id());
         }
         let payment = json!({"reference": "before", "amount": {"amount": PRICE, "currency": "USD"}});
-        admin.post(&format!("/orders/{}/payments", placed[0]), &payment).await.expect(201);
+        let paid = admin.post_until_answered(&format!("/orders/{}/payments", placed[0]), &payment).await;
+        assert!(paid.status.is_success(), "{:#}", paid.body);
         shop.is_settled_clean(SETTLE_BOUND).await;
         Self { customer, product, paid: placed[0], reserved: placed[1] }
     }

@@ -223,6 +223,15 @@ impl Client {
         }
     }
 
+    /// [`retrying`](Self::retrying) for a POST that may be repeated.
+    pub(crate) async fn post_until_answered(&self, path: &str, body: &Value) -> Answer {
+        self.retrying(|client| {
+            let (path, body) = (path.to_owned(), body.clone());
+            async move { client.try_send(Method::POST, &path, &[], Some(&body)).await }
+        })
+        .await
+    }
+
     /// The same for a call of staff's with a key: just started, a service may not know yet whether the access was revoked.
     async fn keyed(&self, path: &str, body: &Value) -> Answer {
         let key = Uuid::new_v4().to_string();
@@ -264,8 +273,14 @@ impl Client {
         }
     }
 
+    /// Read as staff does, again while a service that has just started does not know yet who may.
     pub(crate) async fn inventory(&self, product: Uuid) -> Value {
-        self.get(&format!("/products/{product}/inventory")).await.expect(200).body
+        let path = format!("/products/{product}/inventory");
+        let answer = self.retrying(|client| {
+            let path = path.clone();
+            async move { client.try_send(Method::GET, &path, &[], None).await }
+        });
+        answer.await.expect(200).body
     }
 }
 

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     SETTLE_BOUND,
-    client::{Answer, Client, address, order_of},
+    client::{Client, address, order_of},
     payment_race::{notice, signature},
     random_below,
     shop::{Reached, Shop},
@@ -311,26 +311,26 @@ impl Stage {
     }
 
     async fn place_to_saved_address(&self, quantity: i64) -> Uuid {
-        let saved = post(&self.customer, "/users/me/addresses", &address()).await.expect(201).id();
+        let saved = self.customer.post_until_answered("/users/me/addresses", &address()).await.expect(201).id();
         let body = json!({"items": [{"product_id": self.product, "quantity": quantity}], "address_id": saved});
         self.customer.order_until_settled(&Uuid::new_v4().to_string(), &body).await.expect(201).id()
     }
 
     /// An action that may be repeated because its answer was lost; then the state has passed, which is as good.
     async fn act(&self, client: &Client, order: Uuid, action: &str) {
-        let answer = post(client, &format!("/orders/{order}/{action}"), &json!({})).await;
+        let answer = client.post_until_answered(&format!("/orders/{order}/{action}"), &json!({})).await;
         assert!(matches!(answer.status.as_u16(), 200 | 409), "{action}: {:#}", answer.body);
     }
 
     async fn staff_payment(&self, order: Uuid, quantity: i64) {
         let body = json!({"reference": format!("pay-{order}"), "amount": money(quantity)});
-        let answer = post(&self.admin, &format!("/orders/{order}/payments"), &body).await;
+        let answer = self.admin.post_until_answered(&format!("/orders/{order}/payments"), &body).await;
         assert!(answer.status.is_success(), "{:#}", answer.body);
     }
 
     async fn refund(&self, order: Uuid, quantity: i64, restock: bool) {
         let body = json!({"reference": format!("back-{order}"), "amount": money(quantity), "restock": restock});
-        let answer = post(&self.admin, &format!("/orders/{order}/refund"), &body).await;
+        let answer = self.admin.post_until_answered(&format!("/orders/{order}/refund"), &body).await;
         assert!(answer.status.is_success(), "{:#}", answer.body);
     }
 
@@ -366,13 +366,4 @@ impl Stage {
 
 fn money(quantity: i64) -> Value {
     json!({"amount": PRICE * quantity, "currency": "USD"})
-}
-
-async fn post(client: &Client, path: &str, body: &Value) -> Answer {
-    client
-        .retrying(|client| {
-            let (path, body) = (path.to_owned(), body.clone());
-            async move { client.try_send(Method::POST, &path, &[], Some(&body)).await }
-        })
-        .await
 }

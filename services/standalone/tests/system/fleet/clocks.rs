@@ -50,6 +50,7 @@ impl<'a> Zone<'a> {
         }
         for process in &processes {
             process.ready().await;
+            assert!(process.shown_time() > shop_types::Instant::now().plus(Duration::from_hours(u64::from(hours) - 1)));
         }
         let gateway = Arc::new(RwLock::new(format!("http://{}", processes.last().unwrap().serve)));
         Self { fleet, gateway, _processes: processes }
@@ -71,6 +72,15 @@ impl Reached for Zone<'_> {
 
     async fn is_settled_clean(&self, bound: Duration) {
         self.fleet.settled_clean(bound).await;
+    }
+}
+
+impl Process {
+    /// What its clock shows by its log.
+    fn shown_time(&self) -> shop_types::Instant {
+        let log = self.log_text();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        lines.last().unwrap()["timestamp"].as_str().unwrap().parse().unwrap()
     }
 }
 
