@@ -1,0 +1,86 @@
+//! Where the services of a shop keep their data.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{DatabaseService, SecretKeyReference};
+
+/// The databases of a shop: one for each service, all on one engine.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Database {
+    /// What they run on; `sqlite` needs nothing besides, and allows one pod a service.
+    #[serde(default)]
+    pub engine: Engine,
+    /// Volumes of the files, with `engine: sqlite`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sqlite: Option<Sqlite>,
+    /// Databases on a PostgreSQL server, with `engine: postgres`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postgres: Option<ServerDatabase>,
+    /// Databases on a MySQL or MariaDB server, with `engine: mysql`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mysql: Option<ServerDatabase>,
+}
+
+/// A database engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Engine {
+    /// A file for each service, on a volume of its own.
+    #[default]
+    Sqlite,
+    /// PostgreSQL.
+    Postgres,
+    /// MySQL or MariaDB.
+    Mysql,
+}
+
+/// The volume of a service's file. A volume outlives its Shop.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Sqlite {
+    /// How large it is, as a quantity; `1Gi` if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<String>,
+    /// Its StorageClass; the cluster's default if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_class_name: Option<String>,
+}
+
+/// The database of each service, which must be there and empty at first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ServerDatabase {
+    /// Of user.
+    pub user: DatabaseUrl,
+    /// Of product.
+    pub product: DatabaseUrl,
+    /// Of order.
+    pub order: DatabaseUrl,
+}
+
+/// Where a database is, with user name and password: `postgres://…` or `mysql://…`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DatabaseUrl {
+    /// The Secret that has the URL.
+    pub url_secret_ref: SecretKeyReference,
+}
+
+impl Database {
+    /// Where the URL of a service's database is; nowhere for SQLite, or when the engine's own part is missing.
+    pub fn url_of(&self, service: DatabaseService) -> Option<&SecretKeyReference> {
+        let server = match self.engine {
+            Engine::Sqlite => None,
+            Engine::Postgres => self.postgres.as_ref(),
+            Engine::Mysql => self.mysql.as_ref(),
+        }?;
+        Some(match service {
+            DatabaseService::User => &server.user.url_secret_ref,
+            DatabaseService::Product => &server.product.url_secret_ref,
+            DatabaseService::Order => &server.order.url_secret_ref,
+        })
+    }
+}

@@ -1,0 +1,40 @@
+//! What of a shop changes while it runs. The operator writes it to Consul, where the processes see it at once, and to a
+//! ConfigMap, where they find it when Consul is away at their start.
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+/// The settings; what is left out is as the processes have it by themselves. It is the document of
+/// [`shop_types::settings`], with a schema.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Settings {
+    /// How much one client may ask of all gateways together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateLimit>,
+    /// Origins whose pages may call the gateway: `https://shop.example`, or `*` alone for any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cors_origins: Option<Vec<String>>,
+    /// How long an order may stay unpaid: `15m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_timeout: Option<String>,
+    /// What is logged: a level, or levels of parts as in `warn,shop_order=debug`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_level: Option<String>,
+    /// Share of traces that are recorded, from `"0"` to `"1"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_sample_ratio: Option<String>,
+    /// Whether the gateway answers every call with 503.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<bool>,
+}
+
+/// A token bucket for one client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RateLimit {
+    /// Requests a second that may go on for ever.
+    pub requests_per_second: i32,
+    /// Requests that may come at once.
+    pub burst: i32,
+}
