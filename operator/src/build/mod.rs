@@ -100,4 +100,6 @@ pub struct Children {
 }
 
 /// Makes them.
-pub fn build(shop: &Shop, blueprint: &Blueprint) -> Children;
+pub fn build(_shop: &Shop, _blueprint: &Blueprint) -> Children {
+    todo!()
+}

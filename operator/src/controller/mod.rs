@@ -1,1 +1,1 @@
-//! controller
+//! Reads, writes, and repeats.
