@@ -13,7 +13,7 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 
-use crate::shop::{Components, SecretKeyReference};
+use crate::shop::{Component, Components, SecretKeyReference};
 
 /// One Shop's part of the world. Objects are those whose controller is this Shop, by uid; claims are those with its labels,
 /// since they outlive their Shop.
@@ -25,7 +25,10 @@ pub struct Observed {
     pub deployments: Components<Option<Deployment>>,
     /// The HorizontalPodAutoscaler of each process, if there is one.
     pub autoscalers: Components<Option<HorizontalPodAutoscaler>>,
-    /// All pods of the shop: of processes, and of Jobs, whose termination messages say what came of them.
+    /// The document in the ConfigMap of settings, if there is one: the last that was good.
+    pub settings: Option<String>,
+    /// All pods of the shop: of processes, and of Jobs, whose termination messages say what came of them. They were read from
+    /// the API server, and after [`Self::consul`]: a pod that registered in between must not look like one that is gone.
     pub pods: Vec<Pod>,
     /// Jobs of migrations and preflights, whatever version they are of.
     pub jobs: Vec<Job>,
@@ -53,6 +56,8 @@ pub enum Reference {
     Found {
         /// Changes with the value, and does not tell it.
         digest: String,
+        /// The port, if the value is a URL that names one.
+        port: Option<u16>,
     },
     /// The Secret is there without that key.
     NoKey,
@@ -69,8 +74,21 @@ pub struct Conflict {
     pub what: String,
     /// Whose it is, in words.
     pub owner: String,
-    /// The reason of the condition, CamelCase: `NameConflict`, `HostConflict`, `VolumeConflict`.
+    /// The reason of the condition, CamelCase: `NameConflict`, `HostConflict`. `VolumeConflict` is decided from the claims.
     pub reason: &'static str,
+    /// What can't be made because of it.
+    pub scope: Scope,
+}
+
+/// What of a shop something is in the way of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// All of it.
+    Shop,
+    /// One process.
+    Process(Component),
+    /// The way in.
+    Ingress,
 }
 
 /// What Consul has of one shop.

@@ -1,6 +1,8 @@
 //! The objects of a shop, from a blueprint. Pure, and compared with committed snapshots: what is not in here is not in the
 //! cluster.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::{
     apps::v1::Deployment,
     autoscaling::v2::HorizontalPodAutoscaler,
@@ -12,27 +14,69 @@ use k8s_openapi::api::{
 
 use crate::shop::{Component, Components, DatabaseService, Shop};
 
+mod autoscaler;
+mod claim;
+mod config_map;
+pub(crate) mod container;
+mod deployment;
+mod digest;
+mod disruption_budget;
+mod environment;
+mod ingress;
+mod job;
+pub mod names;
+mod network_policy;
+mod pod;
+pub(crate) mod resources;
+mod service;
+mod service_account;
+
+pub use deployment::template_digest;
+pub use digest::digest;
+pub use job::job_name;
+
 /// What was decided about the objects of a shop.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Blueprint {
-    /// What the pods of each process run. With `None` its Deployment and autoscaler are not applied: they are not made yet, or
-    /// stay as they are.
+    /// The settings for a cold start, as JSON.
+    pub settings: String,
+    /// What the pods of each process run. With `None` its Deployment and autoscaler are left as they are, also when there are
+    /// none.
     pub processes: Components<Option<Process>>,
-    /// Jobs that there should be.
+    /// Jobs that there should be. One that is there already is not written again: a Job can't change.
     pub jobs: Vec<JobPlan>,
+    /// Volumes of SQLite files.
+    pub claims: Vec<ClaimPlan>,
+    /// The port of each database server.
+    pub database_ports: BTreeMap<DatabaseService, i32>,
+    /// Whether the Ingress of the spec may be made; if not, the one that is there is left as it is.
+    pub ingress: bool,
 }
 
 /// The pods of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
-    /// The tag of the image.
-    pub version: String,
-    /// The image, whole.
-    pub image: String,
+    /// What they run.
+    pub release: Release,
     /// How many there are, and who says so.
     pub replicas: Replicas,
     /// Digest of what they read only when they start.
     pub checksum: String,
+    /// Digest of where the database is and how it is entered: another one has to be migrated first.
+    pub database: Option<String>,
+    /// What ran before, until what runs now is ready: where a failure goes back to (SQLite).
+    pub previous: Option<Release>,
+    /// The image that failed and was taken back; it is not tried again (SQLite).
+    pub failed_image: Option<String>,
+}
+
+/// A version of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// The tag of the image.
+    pub version: String,
+    /// The image, whole.
+    pub image: String,
 }
 
 /// Who says how many pods a process has.
@@ -43,7 +87,7 @@ pub enum Replicas {
     /// The autoscaler: the field is left out of what is applied.
     Autoscaled,
     /// The autoscaler from now on: a second field manager holds the number until it takes over, since a field that its only
-    /// manager drops would become 1.
+    /// manager drops would become 1. It is applied before the Deployment.
     HandOver(i32),
 }
 
@@ -54,10 +98,10 @@ pub struct JobPlan {
     pub service: DatabaseService,
     /// What for.
     pub task: JobTask,
-    /// The image that does it, whole.
-    pub image: String,
-    /// Its tag.
-    pub version: String,
+    /// The image that does it.
+    pub release: Release,
+    /// Digest of where the database is.
+    pub database: Option<String>,
 }
 
 /// What a Job does.
@@ -71,13 +115,39 @@ pub enum JobTask {
     MigrateContract,
 }
 
-/// The objects of a shop, in the order in which they are applied: what others need comes first. What is not in here any more
-/// and still belongs to the Shop is deleted, but for claims, Secrets and Jobs.
+impl JobTask {
+    /// As in names and labels.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Preflight => "preflight",
+            Self::MigrateUp => "migrate",
+            Self::MigrateContract => "contract",
+        }
+    }
+}
+
+/// The volume of a SQLite file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimPlan {
+    /// Whose file.
+    pub service: DatabaseService,
+    /// How large, as a quantity.
+    pub storage: String,
+    /// Its StorageClass, unless it is the cluster's default.
+    pub storage_class: Option<String>,
+}
+
+/// The objects of a shop, in the order in which they are applied: what others need comes first. An object of these kinds that
+/// belongs to the Shop and is not in here is deleted, but for:
+/// claims, which outlive the Shop; Jobs, whose end [`crate::rollout::Decision::obsolete_jobs`] decides; Deployments, of which
+/// there are always the same four; and the autoscaler and the Ingress that [`Self::untouched`] names.
+///
+/// Secrets and the ConfigMap of public keys are not built: they hold what is made once.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Children {
     /// One for all pods, without a token.
     pub service_accounts: Vec<ServiceAccount>,
-    /// The settings for a cold start, and the public keys.
+    /// The settings for a cold start.
     pub config_maps: Vec<ConfigMap>,
     /// Files of SQLite. They have no owner: they stay when the Shop goes.
     pub claims: Vec<PersistentVolumeClaim>,
@@ -87,19 +157,45 @@ pub struct Children {
     pub network_policies: Vec<NetworkPolicy>,
     /// Where there is more than one pod.
     pub disruption_budgets: Vec<PodDisruptionBudget>,
-    /// Migrations and preflights.
+    /// Migrations and preflights. They are created where there is none of the name, and never changed.
     pub jobs: Vec<Job>,
+    /// What the second field manager applies: the number of pods of a process that the autoscaler is about to take.
+    pub hand_overs: Vec<(Component, i32)>,
     /// The processes.
     pub deployments: Vec<Deployment>,
     /// Of the processes that have one.
     pub autoscalers: Vec<HorizontalPodAutoscaler>,
     /// The way in.
     pub ingresses: Vec<Ingress>,
-    /// What the second field manager applies: the number of pods of a process that the autoscaler is about to take.
-    pub hand_overs: Vec<(Component, i32)>,
+    /// Names of autoscalers and Ingresses that are not applied and not deleted either.
+    pub untouched: Vec<String>,
 }
 
 /// Makes them.
-pub fn build(_shop: &Shop, _blueprint: &Blueprint) -> Children {
-    todo!()
+pub fn build(shop: &Shop, blueprint: &Blueprint) -> Children {
+    // Every field is named, so that a kind that is not built does not compile.
+    Children {
+        service_accounts: service_account::build(shop),
+        config_maps: config_map::build(shop, &blueprint.settings),
+        claims: claim::build(shop, &blueprint.claims),
+        services: service::build(shop),
+        network_policies: network_policy::build(shop, &blueprint.database_ports),
+        disruption_budgets: disruption_budget::build(shop),
+        jobs: job::build(shop, &blueprint.jobs),
+        hand_overs: deployment::hand_overs(&blueprint.processes),
+        deployments: deployment::build(shop, &blueprint.processes),
+        autoscalers: autoscaler::build(shop, &blueprint.processes),
+        ingresses: ingress::build(shop, blueprint.ingress),
+        untouched: untouched(shop, blueprint),
+    }
+}
+
+fn untouched(shop: &Shop, blueprint: &Blueprint) -> Vec<String> {
+    let held = blueprint.processes.iter().filter(|(_, process)| process.is_none());
+    let mut names: Vec<_> = held.map(|(component, _)| names::process(shop, component)).collect();
+    if !blueprint.ingress {
+        names.push(names::process(shop, Component::Gateway));
+    }
+    names.dedup();
+    names
 }

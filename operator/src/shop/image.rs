@@ -54,6 +54,17 @@ pub enum PullPolicy {
     Never,
 }
 
+impl PullPolicy {
+    /// As it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Always => "Always",
+            Self::IfNotPresent => "IfNotPresent",
+            Self::Never => "Never",
+        }
+    }
+}
+
 impl Image {
     /// The reference of a process's image at a version.
     pub fn of(&self, component: Component, version: &str) -> String {

@@ -6,6 +6,7 @@ mod component;
 mod database;
 mod gateway;
 mod image;
+mod process;
 mod reference;
 mod settings;
 mod spec;
