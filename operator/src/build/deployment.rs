@@ -64,14 +64,15 @@ fn deployment(shop: &Shop, component: Component, process: &Process) -> Deploymen
 }
 
 fn annotations(shop: &Shop, process: &Process, template: String) -> BTreeMap<String, String> {
-    let previous = process.previous.as_ref();
+    let (previous, failure) = (process.previous.as_ref(), process.failure.as_ref());
     [
         (names::TEMPLATE, Some(template)),
         (names::GENERATION, shop.metadata.generation.map(|generation| generation.to_string())),
         (names::DATABASE, process.database.clone()),
         (names::PREVIOUS_IMAGE, previous.map(|release| release.image.clone())),
         (names::PREVIOUS_VERSION, previous.map(|release| release.version.clone())),
-        (names::FAILED_IMAGE, process.failed_image.clone()),
+        (names::FAILED_IMAGE, failure.map(|failure| failure.image.clone())),
+        (names::FAILED_TEMPLATE, failure.map(|failure| failure.template.clone())),
     ]
     .into_iter()
     .filter_map(|(key, value)| Some((key.to_owned(), value?)))

@@ -111,13 +111,6 @@ fn template(shop: &Shop, plan: &JobPlan) -> PodTemplateSpec {
     }
 }
 
-impl DatabaseService {
-    /// The same one among the labels of pods and Jobs.
-    pub(crate) fn of_label(value: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|service| service.name() == value)
-    }
-}
-
 impl Component {
     /// Which others a process calls; product and order follow the credentials that user revokes.
     pub const fn calls(self) -> &'static [Self] {

@@ -66,8 +66,17 @@ pub struct Process {
     pub database: Option<String>,
     /// What ran before, until what runs now is ready: where a failure goes back to (SQLite).
     pub previous: Option<Release>,
-    /// The image that failed and was taken back; it is not tried again (SQLite).
-    pub failed_image: Option<String>,
+    /// What failed and was taken back; it is not tried again (SQLite).
+    pub failure: Option<Failure>,
+}
+
+/// Pods that did not come up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Their image.
+    pub image: String,
+    /// Digest of what they were: with another image, or anything else about them changed, it is tried again.
+    pub template: String,
 }
 
 /// A version of an image.

@@ -41,6 +41,8 @@ pub const PREVIOUS_IMAGE: &str = "shop-operator.io/previous-image";
 pub const PREVIOUS_VERSION: &str = "shop-operator.io/previous-version";
 /// On Deployments: the image that failed and was taken back.
 pub const FAILED_IMAGE: &str = "shop-operator.io/failed-image";
+/// On Deployments: digest of the pods that failed and were taken back.
+pub const FAILED_TEMPLATE: &str = "shop-operator.io/failed-template";
 /// On claims: the uid of the Shop whose data they hold.
 pub const SHOP_UID: &str = "shop-operator.io/shop-uid";
 /// On a Shop: `"true"` lets it take over volumes and the admin's Secret that an earlier one of its name left.
