@@ -6,6 +6,7 @@
 
 pub mod build;
 pub mod controller;
+pub mod crd;
 pub mod observed;
 pub mod rollout;
 pub mod shop;

@@ -6,6 +6,8 @@ use k8s_openapi::api::core::v1::ResourceRequirements;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{rule, schema};
+
 /// A process of a shop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Component {
@@ -156,14 +158,17 @@ pub struct Services {
 /// How many pods a process has, and what each may use.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new(rule::not_both("replicas", "autoscaling")).message(rule::REPLICAS_OR_AUTOSCALING))]
 pub struct ServiceSpec {
     /// Pods, unless `autoscaling` says how many; 1 if neither is given.
+    #[schemars(range(min = 1, max = rule::MAX_REPLICAS))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicas: Option<i32>,
     /// Lets a HorizontalPodAutoscaler choose the number of pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autoscaling: Option<Autoscaling>,
     /// What a pod asks for and may use; what is left out has the operator's defaults.
+    #[schemars(schema_with = "schema::resources")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourceRequirements>,
 }
@@ -171,12 +176,16 @@ pub struct ServiceSpec {
 /// Between how many pods the autoscaler chooses, and by what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("self.minReplicas <= self.maxReplicas").message("minReplicas must be at most maxReplicas"))]
 pub struct Autoscaling {
     /// Pods at least.
+    #[schemars(range(min = 1, max = rule::MAX_REPLICAS))]
     pub min_replicas: i32,
     /// Pods at most.
+    #[schemars(range(min = 1, max = rule::MAX_REPLICAS))]
     pub max_replicas: i32,
     /// Share of the requested CPU, in per cent, that it aims at; 70 if not given.
+    #[schemars(range(min = 1, max = 100))]
     #[serde(default, rename = "targetCPUUtilizationPercentage", skip_serializing_if = "Option::is_none")]
     pub target_cpu_utilization_percentage: Option<i32>,
 }

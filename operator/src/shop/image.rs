@@ -4,19 +4,23 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Component, LocalReference};
+use super::{Component, LocalReference, rule};
 
 /// Where images come from: `<registry>/<process>:<version>`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Image {
     /// What their names begin with.
+    #[schemars(length(min = 1, max = 200))]
+    #[x_kube(validation = Rule::new(rule::registry())
+        .message("must be what images' names begin with, such as ghcr.io/example/shop: no scheme, no tag, no slash at the end"))]
     #[serde(default = "registry")]
     pub registry: String,
     /// When the nodes pull them.
     #[serde(default)]
     pub pull_policy: PullPolicy,
     /// Secrets for the registry.
+    #[schemars(length(max = 16))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pull_secrets: Vec<LocalReference>,
     /// Digests, for those images that are to be pinned: `sha256:…`. They must belong to `version`.
@@ -29,15 +33,19 @@ pub struct Image {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Digests {
     /// Of user's.
+    #[schemars(length(max = 71), regex(pattern = r"^sha256:[0-9a-f]{64}$"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     /// Of product's.
+    #[schemars(length(max = 71), regex(pattern = r"^sha256:[0-9a-f]{64}$"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub product: Option<String>,
     /// Of order's.
+    #[schemars(length(max = 71), regex(pattern = r"^sha256:[0-9a-f]{64}$"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<String>,
     /// Of the gateway's.
+    #[schemars(length(max = 71), regex(pattern = r"^sha256:[0-9a-f]{64}$"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<String>,
 }

@@ -8,6 +8,8 @@ mod gateway;
 mod image;
 mod process;
 mod reference;
+mod rule;
+mod schema;
 mod settings;
 mod spec;
 mod status;
