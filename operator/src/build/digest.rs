@@ -5,11 +5,11 @@ use aws_lc_rs::digest::{SHA256, digest as sha256};
 /// As many hexadecimal digits as tell the things of one shop apart: 40 bits.
 const DIGITS: usize = 10;
 
-/// A digest of some texts in this order; where one ends and the next begins counts.
-pub fn digest<T: AsRef<str>>(parts: &[T]) -> String {
+/// A digest of some texts or bytes in this order; where one ends and the next begins counts.
+pub fn digest<T: AsRef<[u8]>>(parts: &[T]) -> String {
     let mut bytes = Vec::new();
     for part in parts {
-        let part = part.as_ref().as_bytes();
+        let part = part.as_ref();
         bytes.extend_from_slice(&part.len().to_be_bytes());
         bytes.extend_from_slice(part);
     }

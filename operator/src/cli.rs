@@ -1,0 +1,81 @@
+//! The command line.
+
+use std::{
+    io::{Write as _, stderr, stdout},
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand};
+use shop_server::{ServerOptions, TelemetryOptions};
+
+use crate::{crd, run};
+
+/// Runs Shops on Kubernetes.
+#[derive(Debug, Parser)]
+#[command(name = "shop-operator", version, about)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Watches Shops and makes the cluster what they say, until it is asked to leave.
+    Run(RunOptions),
+    /// Prints the CustomResourceDefinition of Shops.
+    Crd,
+}
+
+/// What the operator is started with.
+#[derive(Debug, Clone, Args)]
+pub struct RunOptions {
+    /// Only Shops of this namespace; all if not given.
+    #[arg(long, env = "SHOP_OPERATOR_NAMESPACE", value_name = "NAMESPACE")]
+    pub watch_namespace: Option<String>,
+
+    /// Namespace of the Lease by which one of several instances acts; without one this instance acts at once.
+    #[arg(long, env = "SHOP_OPERATOR_LEASE_NAMESPACE", value_name = "NAMESPACE")]
+    pub lease_namespace: Option<String>,
+
+    /// Name of the Lease.
+    #[arg(long, env = "SHOP_OPERATOR_LEASE_NAME", value_name = "NAME", default_value = "shop-operator")]
+    pub lease_name: String,
+
+    /// Name of this instance, which no other has: the pod's.
+    #[arg(long, env = "SHOP_OPERATOR_INSTANCE", value_name = "NAME")]
+    pub instance: Option<String>,
+
+    /// Address of /livez, /readyz and /metrics.
+    #[arg(long, env = "SHOP_ADMIN_LISTEN", value_name = "ADDRESS:PORT", default_value_t = ServerOptions::default().admin_listen)]
+    pub admin_listen: std::net::SocketAddr,
+
+    /// Logs and traces.
+    #[command(flatten)]
+    pub telemetry: TelemetryOptions,
+}
+
+impl Cli {
+    /// Does it.
+    pub fn run(self) -> ExitCode {
+        match self.command {
+            Command::Run(options) => {
+                let telemetry = options.telemetry.clone();
+                shop_server::run("shop-operator", telemetry, |shutdown| run::run(options, shutdown))
+            }
+            Command::Crd => print_crd(),
+        }
+    }
+}
+
+fn print_crd() -> ExitCode {
+    let printed = crd::yaml().map_err(anyhow::Error::from).and_then(|yaml| Ok(stdout().write_all(yaml.as_bytes())?));
+    match printed {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to do when stderr is gone.
+            let _ = writeln!(stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
