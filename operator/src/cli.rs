@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use shop_server::{ServerOptions, TelemetryOptions};
+use shop_server::{Healthcheck, ServerOptions, TelemetryOptions};
 
 use crate::{crd, run};
 
@@ -23,6 +23,8 @@ pub struct Cli {
 enum Command {
     /// Watches Shops and makes the cluster what they say, until it is asked to leave.
     Run(RunOptions),
+    /// Exits with 0 if an operator is ready: for containers without a client in them.
+    Healthcheck(Healthcheck),
     /// Prints the CustomResourceDefinition of Shops.
     Crd,
 }
@@ -63,6 +65,7 @@ impl Cli {
                 let telemetry = options.telemetry.clone();
                 shop_server::run("shop-operator", telemetry, |shutdown| run::run(options, shutdown))
             }
+            Command::Healthcheck(healthcheck) => healthcheck.run(),
             Command::Crd => print_crd(),
         }
     }
