@@ -57,8 +57,8 @@ impl Events {
 
     /// All that is wrong with a Shop now, by reason: what is new or has another text gives an event.
     pub async fn faults(&self, shop: &Shop, faults: BTreeMap<String, String>) {
-        let uid = names::uid_of(shop);
-        let before = self.told.lock().get(uid).cloned().unwrap_or_default();
+        let key = names::key_of(shop);
+        let before = self.told.lock().get(&key).cloned().unwrap_or_default();
         let mut told = BTreeMap::new();
         for (reason, note) in faults {
             if before.get(&reason) == Some(&note) || self.write(shop, Severity::Warning, &reason, &note).await {
@@ -67,15 +67,15 @@ impl Events {
         }
         let mut all = self.told.lock();
         if told.is_empty() {
-            all.remove(uid);
+            all.remove(&key);
         } else {
-            all.insert(uid.to_owned(), told);
+            all.insert(key, told);
         }
     }
 
     /// A Shop is gone.
-    pub fn forget(&self, uid: &str) {
-        self.told.lock().remove(uid);
+    pub fn forget(&self, key: &str) {
+        self.told.lock().remove(key);
     }
 
     /// Whether it was written.

@@ -117,11 +117,11 @@ impl Metrics {
         self.consul.add(1, &[KeyValue::new("what", what), KeyValue::new("outcome", outcome)]);
     }
 
-    pub(crate) fn phase(&self, uid: &str, phase: Option<Phase>) {
+    pub(crate) fn phase(&self, shop: &str, phase: Option<Phase>) {
         let mut state = self.state.lock();
         match phase {
-            Some(phase) => drop(state.phases.insert(uid.to_owned(), phase)),
-            None => drop(state.phases.remove(uid)),
+            Some(phase) => drop(state.phases.insert(shop.to_owned(), phase)),
+            None => drop(state.phases.remove(shop)),
         }
     }
 

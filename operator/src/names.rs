@@ -25,6 +25,11 @@ pub(crate) fn namespace_of(shop: &Shop) -> &str {
     shop.metadata.namespace.as_deref().unwrap_or_default()
 }
 
+/// Both.
+pub(crate) fn key_of(shop: &Shop) -> String {
+    format!("{}/{}", namespace_of(shop), name_of(shop))
+}
+
 /// Its uid.
 pub(crate) fn uid_of(shop: &Shop) -> &str {
     shop.metadata.uid.as_deref().unwrap_or_default()

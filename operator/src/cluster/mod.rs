@@ -66,6 +66,12 @@ pub enum ApiError {
 }
 
 impl ApiError {
+    /// What a call is based on is no longer so.
+    pub(crate) fn changed(call: String) -> Self {
+        let message = "it changed meanwhile".to_owned();
+        Self::Refused { call, code: 409, reason: "Conflict".to_owned(), message }
+    }
+
     /// Somebody else was faster: what the call was based on is no longer so.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Refused { code: 409, .. })

@@ -207,10 +207,13 @@ impl Apply<'_> {
             }
         };
         let Some(live) = live else {
+            if kind == Kind::Job {
+                self.is_current().await?;
+            }
             self.context.cluster.apply(kind, self.namespace(), &name, FIELD_MANAGER, &object).await?;
             return Ok(Done::Written);
         };
-        if let Some(owner) = self.other_owner(kind, live) {
+        if let Some(owner) = self.other_owner(live) {
             return Ok(Done::Refused(Problem::foreign(format!("{kind} {name}"), owner)));
         }
         if live.metadata.deletion_timestamp.is_some() {
@@ -238,8 +241,22 @@ impl Apply<'_> {
         }
     }
 
+    /// Looks once more before something starts that can't be taken back: what a spec said that is another by now must not be
+    /// done to a database.
+    async fn is_current(&self) -> Result<(), ApiError> {
+        let metadata = &self.shop.metadata;
+        let call = || format!("get Shop {}/{}", self.namespace(), names::name_of(self.shop));
+        let found = self.context.cluster.get_metadata(Kind::Shop, self.namespace(), names::name_of(self.shop)).await?;
+        let same = found.is_some_and(|found| {
+            found.metadata.uid == metadata.uid
+                && found.metadata.generation == metadata.generation
+                && found.metadata.deletion_timestamp.is_none()
+        });
+        if same { Ok(()) } else { Err(ApiError::changed(call())) }
+    }
+
     /// Whose an object is, if it is not this Shop's.
-    fn other_owner(&self, kind: Kind, live: &Object) -> Option<String> {
+    fn other_owner(&self, live: &Object) -> Option<String> {
         let metadata = &live.metadata;
         let controller = metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
         if let Some(owner) = controller {
@@ -250,8 +267,6 @@ impl Apply<'_> {
         let label = |name: &str| metadata.labels.as_ref().and_then(|labels| labels.get(name));
         let ours = label(names::MANAGED_BY_LABEL).is_some_and(|by| by == FIELD_MANAGER)
             && label(SHOP_LABEL).is_some_and(|shop| shop == names::name_of(self.shop));
-        let kept = kind == Kind::PersistentVolumeClaim;
-        debug_assert!(!kept || controller.is_none());
         (!ours).then(|| "somebody else".to_owned())
     }
 

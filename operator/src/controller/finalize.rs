@@ -62,8 +62,6 @@ pub(super) async fn finalize(context: &Context, shop: &Shop) -> Result<Outcome, 
         Err(error) if error.is_not_found() => {}
         done => drop(done?),
     }
-    context.events.forget(names::uid_of(shop));
-    context.metrics.phase(names::uid_of(shop), None);
     Ok(Outcome::Again(POLL))
 }
 

@@ -36,6 +36,8 @@ const LATER: Duration = Duration::from_secs(10);
 /// Reconciles the Shop of this name as it is now.
 pub(super) async fn reconcile(context: &Context, key: &Key) -> Result<Outcome, ApiError> {
     let Some(object) = context.cluster.get(Kind::Shop, &key.namespace, &key.name).await? else {
+        context.events.forget(&key.to_string());
+        context.metrics.phase(&key.to_string(), None);
         return Ok(Outcome::Gone);
     };
     let shop = match validate::parse(context, object).await? {

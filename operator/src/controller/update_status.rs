@@ -41,7 +41,7 @@ fn url(shop: &Shop) -> String {
 
 /// Writes the status if it is another one, and events of what changed.
 pub(super) async fn update_status(context: &Context, shop: &Shop, status: ShopStatus) -> Result<(), ApiError> {
-    context.metrics.phase(names::uid_of(shop), status.phase);
+    context.metrics.phase(&names::key_of(shop), status.phase);
     let before = shop.status.clone().unwrap_or_default();
     if before != status {
         let (namespace, name) = (names::namespace_of(shop), names::name_of(shop));

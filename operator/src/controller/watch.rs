@@ -89,7 +89,8 @@ pub(super) async fn watch(
     let mut retry = FIRST_RETRY;
     loop {
         match watch.follow(&mut retry).await {
-            Ok(()) => {}
+            // It is not asked over and over if that is all it says.
+            Ok(()) => sleep(FIRST_RETRY.mul_f64(fastrand::f64())).await,
             Err(error) => {
                 tracing::warn!(
                     watch.kind = kind.name(),
@@ -126,6 +127,7 @@ impl Watch<'_> {
         while self.kind != Kind::Shop || listed.elapsed() < RELIST {
             let mut events = self.start(&version).await?;
             *retry = FIRST_RETRY;
+            let started = Instant::now();
             loop {
                 let Ok(event) = timeout(SILENCE, events.next()).await else {
                     tracing::warn!(watch.kind = self.kind.name(), "A watch was silent for too long; it is made anew.");
@@ -138,6 +140,9 @@ impl Watch<'_> {
                     Seen::Lost => return Ok(()),
                 }
                 self.pulse.beat(self.kind);
+            }
+            if started.elapsed() < FIRST_RETRY {
+                sleep(FIRST_RETRY).await;
             }
         }
         Ok(())

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Lists at once for one Shop.
-const CONCURRENT_LISTS: usize = 6;
+const CONCURRENT_LISTS: usize = 4;
 
 /// Objects of each kind by name.
 #[derive(Debug, Default)]
