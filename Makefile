@@ -22,7 +22,7 @@ export SHOP_BINARY := $(CARGO_TARGET_DIR)/debug/shop
 DATABASE_CRATES := shop-storage shop-user shop-product shop-order
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run audit load release test test-engines schemas schemas-here consul lint buf-lint deny doc generate ci images containers compose compose-down compose-test alerts outside-test clients-test browser-test schemathesis outside-shop cluster cluster-down cluster-test fleet-test
+.PHONY: help setup run audit load release test test-engines schemas schemas-here consul lint buf-lint deny doc generate ci images containers compose compose-down compose-test alerts outside-test clients-test browser-test schemathesis outside-shop cluster cluster-down cluster-test fleet-test charts deploy next-images
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -72,6 +72,9 @@ fleet-test: ## Many processes, some twenty minutes: replicas that come, go and d
 images: setup containers ## An image of each process, from binaries built here (IMAGE_REGISTRY, IMAGE_TAG, IMAGE_BASE, IMAGE_PROFILE=release)
 	@./images/build
 
+next-images: images ## Images of later versions, which tests upgrade to
+	@./e2e/images/build
+
 containers:
 	@./setup containers
 
@@ -96,6 +99,12 @@ cluster-down: ## Take it away: no process, mount, interface or rule stays
 cluster-test: containers consul ## Bring the node up, use it, take it away, and compare the machine with what it was
 	@./setup cluster
 	@./e2e/cluster/test
+
+deploy: cluster ## The operator, Consul and examples/smallest.yaml on the cluster of `make cluster`, by Helm (NAMESPACE=shop)
+	@./e2e/cluster/deploy $(or $(NAMESPACE),shop)
+
+charts: ## Lint the charts, and have a real API server try what they render, and the examples
+	@./charts/check
 
 consul: $(if $(SHOP_TEST_CONSUL),,$(CONSUL)) ## The Consul that tests start, unless it is built or SHOP_TEST_CONSUL names one
 
@@ -136,6 +145,8 @@ generate: setup ## Renew every committed artefact that is generated
 	cargo run --quiet --package shop-gateway -- openapi > services/gateway/openapi.json.new
 	mv services/gateway/openapi.json.new services/gateway/openapi.json
 	cargo build --quiet --package shop-proto
+	cargo run --quiet --package shop-operator -- crd > charts/shop-operator/files/crd.yaml.new
+	mv charts/shop-operator/files/crd.yaml.new charts/shop-operator/files/crd.yaml
 	cp "$$(ls -t $(CARGO_TARGET_DIR)/debug/build/shop-proto-*/out/descriptor.binpb | head -n 1)" proto/descriptor.binpb
 	@$(MAKE) --no-print-directory schemas
 
