@@ -8,7 +8,7 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 use shop_server::{Healthcheck, ServerOptions, TelemetryOptions};
 
-use crate::{crd, run};
+use crate::{crd, plan::PlanOptions, run};
 
 /// Runs Shops on Kubernetes.
 #[derive(Debug, Parser)]
@@ -25,6 +25,9 @@ enum Command {
     Run(RunOptions),
     /// Exits with 0 if an operator is ready: for containers without a client in them.
     Healthcheck(Healthcheck),
+    /// Shows what applying a manifest would create, change and delete, and writes nothing. Exits with 0 if that is nothing, with
+    /// 2 if it is something, with 1 if it can't be told.
+    Plan(PlanOptions),
     /// Prints the CustomResourceDefinition of Shops.
     Crd,
 }
@@ -66,9 +69,21 @@ impl Cli {
                 shop_server::run("shop-operator", telemetry, |shutdown| run::run(options, shutdown))
             }
             Command::Healthcheck(healthcheck) => healthcheck.run(),
+            Command::Plan(options) => plan(options),
             Command::Crd => print_crd(),
         }
     }
+}
+
+/// Without the logs of a process that serves: what it has to say is the plan.
+fn plan(options: PlanOptions) -> ExitCode {
+    let planned = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let planned = planned.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(options.run()));
+    planned.unwrap_or_else(|error| {
+        // Nothing is left to do when stderr is gone.
+        let _ = writeln!(stderr(), "error: {error:#}");
+        ExitCode::FAILURE
+    })
 }
 
 fn print_crd() -> ExitCode {

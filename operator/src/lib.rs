@@ -15,6 +15,7 @@ pub mod events;
 pub mod metrics;
 mod names;
 pub mod observed;
+pub mod plan;
 pub mod registry;
 pub mod rollout;
 mod run;

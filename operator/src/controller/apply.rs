@@ -23,7 +23,7 @@ use crate::{
 
 /// Kinds of which what is built no more is deleted. Claims and Secrets outlive what was built, Jobs end by a decision, and
 /// the Deployments are always the same four.
-const PRUNED: [Kind; 7] = [
+pub(super) const PRUNED: [Kind; 7] = [
     Kind::Ingress,
     Kind::HorizontalPodAutoscaler,
     Kind::PodDisruptionBudget,
@@ -43,10 +43,10 @@ pub(super) struct Applied {
 }
 
 /// An object to be applied.
-struct Child {
-    kind: Kind,
-    name: String,
-    object: Value,
+pub(super) struct Child {
+    pub(super) kind: Kind,
+    pub(super) name: String,
+    pub(super) object: Value,
 }
 
 /// Applies everything in order. Only an API server that is away ends it early.
@@ -100,15 +100,15 @@ pub(super) async fn delete_jobs(
 }
 
 /// What there is to apply, in order.
-struct Flat {
+pub(super) struct Flat {
     hand_overs: Vec<(Component, i32)>,
-    children: Vec<Child>,
+    pub(super) children: Vec<Child>,
     /// Names of what is neither applied nor deleted.
-    untouched: Vec<String>,
+    pub(super) untouched: Vec<String>,
 }
 
 /// All kinds in one order. Every member is named: a kind that is forgotten does not compile.
-fn flatten(shop: &Shop, children: Children, bundle: &str) -> Flat {
+pub(super) fn flatten(shop: &Shop, children: Children, bundle: &str) -> Flat {
     let Children {
         service_accounts,
         config_maps,
@@ -305,7 +305,7 @@ impl Apply<'_> {
 }
 
 /// Adds what the API server wants to see in what is applied.
-fn complete(kind: Kind, object: &mut Value) {
+pub(super) fn complete(kind: Kind, object: &mut Value) {
     let resource = kind.resource();
     object["apiVersion"] = json!(resource.api_version);
     object["kind"] = json!(resource.kind);

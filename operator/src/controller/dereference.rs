@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     build::{digest, names as built},
-    cluster::{ApiError, Kind},
+    cluster::{ApiError, Cluster, Kind},
     names,
     observed::{Observed, Registered},
     registry::{Registry, RegistryError, settings_document},
@@ -38,7 +38,7 @@ pub(super) async fn dereference(
 ) -> Result<Read, ApiError> {
     let (values, missing_secrets, host) = futures::try_join!(
         read_references(&context.cluster, shop),
-        missing_secrets(context, shop),
+        missing_secrets(&context.cluster, shop),
         context.claims.conflict(&context.cluster, shop),
     )?;
     let deployments = by_component::<Deployment>(world, Kind::Deployment, shop);
@@ -69,6 +69,32 @@ pub(super) async fn dereference(
     Ok(Read { observed, registry })
 }
 
+/// What the cluster has of a Shop, for whoever only wants to know: Consul is taken to be as it should, the gateway is not
+/// asked, and no secret of the shop's own is read.
+pub(super) async fn look(cluster: &Cluster, shop: &Shop, world: &World) -> Result<Observed, ApiError> {
+    let (values, missing_secrets, pods) = futures::try_join!(
+        read_references(cluster, shop),
+        missing_secrets(cluster, shop),
+        World::pods(cluster, shop),
+    )?;
+    let deployments = by_component::<Deployment>(world, Kind::Deployment, shop);
+    Ok(Observed {
+        now: Timestamp::now(),
+        checksums: checksums(shop, &values, None, &deployments),
+        autoscalers: by_component(world, Kind::HorizontalPodAutoscaler, shop),
+        settings: kept_settings(world, shop),
+        pods,
+        jobs: world.owned(Kind::Job, names::uid_of(shop)),
+        references: values.references(),
+        consul: Ok(Registered { settings_current: true, ..Registered::default() }),
+        deployments,
+        claims: world.typed(Kind::PersistentVolumeClaim),
+        missing_secrets,
+        conflicts: Vec::new(),
+        probe: None,
+    })
+}
+
 fn by_component<K: DeserializeOwned + kube::Resource>(world: &World, kind: Kind, shop: &Shop) -> Components<Option<K>> {
     let mut owned: Vec<K> = world.owned(kind, names::uid_of(shop));
     Components::from_fn(|component| {
@@ -79,14 +105,14 @@ fn by_component<K: DeserializeOwned + kube::Resource>(world: &World, kind: Kind,
 }
 
 /// Secrets that are named without a key: of the registry, and of the certificate.
-async fn missing_secrets(context: &Context, shop: &Shop) -> Result<Vec<String>, ApiError> {
+async fn missing_secrets(cluster: &Cluster, shop: &Shop) -> Result<Vec<String>, ApiError> {
     let spec = &shop.spec;
     let pull = spec.image.pull_secrets.iter().map(|reference| reference.name.as_str());
     let certificate = spec.gateway.ingress.iter().filter_map(|ingress| ingress.tls_secret_name.as_deref());
     let named: BTreeSet<_> = pull.chain(certificate).collect();
     let mut missing = Vec::new();
     for name in named {
-        if context.cluster.get_metadata(Kind::Secret, names::namespace_of(shop), name).await?.is_none() {
+        if cluster.get_metadata(Kind::Secret, names::namespace_of(shop), name).await?.is_none() {
             missing.push(name.to_owned());
         }
     }

@@ -27,6 +27,7 @@ mod claims;
 mod compare;
 mod dereference;
 mod finalize;
+mod preview;
 mod probe;
 mod problem;
 mod queue;
@@ -57,6 +58,7 @@ use claims::Claims;
 use queue::{Key, Outcome, Queue};
 use watch::{News, watch};
 
+pub use preview::{Change, Preview, PreviewError, Shown, preview};
 pub use watch::Pulse;
 
 /// What one reconciliation may take, whatever its calls may: the next one begins with what is so then.

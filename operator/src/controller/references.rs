@@ -62,7 +62,7 @@ fn named(shop: &Shop) -> Vec<&SecretKeyReference> {
 }
 
 /// The port that a URL names.
-fn port_of(content: &[u8]) -> Option<u16> {
+pub(super) fn port_of(content: &[u8]) -> Option<u16> {
     std::str::from_utf8(content).ok()?.trim().parse::<http::Uri>().ok()?.port_u16()
 }
 

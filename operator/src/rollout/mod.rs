@@ -19,8 +19,11 @@ mod pods;
 mod problems;
 mod replicas;
 mod roll;
+mod settled;
 mod status;
 mod view;
+
+pub use settled::{Settled, settled};
 
 /// What is to be done and what is to be said.
 #[derive(Debug, Clone)]
