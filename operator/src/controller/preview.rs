@@ -226,7 +226,9 @@ impl Attempt<'_> {
                 // One that is done, or at work, is not made again.
                 _ if kind == Kind::Job => return Ok(()),
                 compare::Change::Recreate(field) => {
-                    let shown = Shown::Recreated { field, before: tidy(live), after: tidy_value(object) };
+                    let mut after = tidy_value(object);
+                    strip(&mut after);
+                    let shown = Shown::Recreated { field, before: tidy(live), after };
                     changes.push(Change { kind, name, shown });
                     return Ok(());
                 }
@@ -273,8 +275,17 @@ fn note(changes: &mut Vec<Change>, kind: Kind, name: &str, before: Option<&Objec
     changes.push(Change { kind, name: name.to_owned(), shown });
 }
 
+/// One from the server. What came in a list has no kind, so none has.
 fn tidy(object: &Object) -> Value {
-    tidy_value(serde_json::to_value(object).unwrap_or_default())
+    let mut object = tidy_value(serde_json::to_value(object).unwrap_or_default());
+    strip(&mut object);
+    object
+}
+
+fn strip(object: &mut Value) {
+    if let Some(object) = object.as_object_mut() {
+        object.retain(|name, _| !matches!(name.as_str(), "apiVersion" | "kind"));
+    }
 }
 
 /// Without what the server, the operator and kubectl keep in an object for themselves.
@@ -288,16 +299,12 @@ fn tidy_value(mut object: Value) -> Value {
             annotations.retain(|name, _| {
                 name != names::APPLIED
                     && name != built::GENERATION
+                    && name != built::TEMPLATE
                     && name != "deployment.kubernetes.io/revision"
                     && name != "kubectl.kubernetes.io/last-applied-configuration"
             });
         }
         metadata.retain(|_, value| value.as_object().is_none_or(|map| !map.is_empty()));
-    }
-    if object["metadata"]["creationTimestamp"].is_null()
-        && let Some(metadata) = object["metadata"].as_object_mut()
-    {
-        metadata.remove("creationTimestamp");
     }
     object
 }
@@ -308,9 +315,8 @@ fn value_in(secrets: &[Secret], name: &str, key: &str) -> Option<ByteString> {
     text.map(|text| ByteString(text.clone().into_bytes())).or_else(|| secret.data.as_ref()?.get(key).cloned())
 }
 
-/// A change as a document for programs.
 impl Change {
-    /// `create`, `change`, `delete`, `recreate` or `refuse`, with the object before and after.
+    /// For programs: `create`, `change`, `delete`, `recreate` or `refuse`, with the object before and after.
     pub fn document(&self) -> Value {
         let (action, before, after, note) = match &self.shown {
             Shown::Created(after) => ("create", None, Some(after), None),
