@@ -36,9 +36,9 @@ async fn a_token_is_needed_may_come_from_a_file_and_may_be_exchanged() {
     with(Token::Given(writes_a.into())).set_key("a", vec![2]).await.unwrap();
 }
 
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+struct Issuer(CertifiedIssuer<'static, KeyPair>);
 
-impl Authority {
+impl Issuer {
     fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
@@ -66,7 +66,7 @@ impl Authority {
 #[tokio::test]
 async fn only_a_consul_of_the_given_authority_is_spoken_to() {
     let folder = TempDir::new().unwrap();
-    let (ours, theirs) = (Authority::new("Ours"), Authority::new("Theirs"));
+    let (ours, theirs) = (Issuer::new("Ours"), Issuer::new("Theirs"));
     let (ca_file, other_ca) = (folder.path().join("ca.pem"), folder.path().join("other.pem"));
     theirs.write(&other_ca);
 
@@ -89,6 +89,10 @@ async fn only_a_consul_of_the_given_authority_is_spoken_to() {
 
     ours.write(&ca_file);
     client.key("a", None).await.unwrap();
+    let given = trusting(Authority::Given(fs::read(&ca_file).unwrap()));
+    given.key("a", None).await.unwrap();
+    let nothing = trusting(Authority::Given(b"no certificate".to_vec()));
+    assert!(matches!(nothing.key("a", None).await.unwrap_err(), Error::File { .. }));
     // Certificates of two authorities, as in a rotation.
     let both = fs::read_to_string(&other_ca).unwrap() + &fs::read_to_string(&ca_file).unwrap();
     fs::write(&ca_file, both).unwrap();
