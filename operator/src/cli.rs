@@ -65,7 +65,9 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         match self.command {
             Command::Run(options) => {
-                let telemetry = options.telemetry.clone();
+                let mut telemetry = options.telemetry.clone();
+                // What it says of each failed call is said again, with what the call was for. Who wants it can ask for it.
+                telemetry.log_level = format!("kube_client=off,{}", telemetry.log_level);
                 shop_server::run("shop-operator", telemetry, |shutdown| run::run(options, shutdown))
             }
             Command::Healthcheck(healthcheck) => healthcheck.run(),

@@ -223,7 +223,9 @@ impl Apply<'_> {
             // A Job can't change; one for something else has another name.
             return Ok(Done::Nothing);
         }
-        let current = serde_json::to_value(live).unwrap_or_default();
+        let mut current = serde_json::to_value(live).unwrap_or_default();
+        // What is in a list does not say its kind.
+        complete(kind, &mut current);
         match change(kind, &current, &object) {
             Change::None => Ok(Done::Nothing),
             Change::Apply => {

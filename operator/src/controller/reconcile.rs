@@ -151,7 +151,7 @@ async fn sync_registry(
     if decision.write_settings
         && let Ok(document) = settings_document(shop)
     {
-        note("settings", "", registry.write_settings(document).await);
+        note("settings", registry.key(), registry.write_settings(document).await);
     }
     wrote
 }

@@ -143,6 +143,11 @@ impl Registry {
         Ok(Registered { passing, instances, settings_current })
     }
 
+    /// Where the settings are.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     /// Writes the settings.
     pub async fn write_settings(&self, document: Vec<u8>) -> Result<(), RegistryError> {
         self.client.set_key(&self.key, document).await.map_err(consul)
