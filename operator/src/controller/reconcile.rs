@@ -54,11 +54,16 @@ pub(super) async fn reconcile(context: &Context, key: &Key) -> Result<Outcome, A
     }
     let world = World::read(&context.cluster, &shop).await?;
     let secrets = make_secrets(context, &shop, &world).await?;
-    let read = dereference(context, &shop, &world, secrets.as_ref().ok().and_then(Option::as_ref)).await?;
+    let mut read = dereference(context, &shop, &world, secrets.as_ref().ok().and_then(Option::as_ref)).await?;
     let mut decision = decide(&shop, &read.observed);
     let now = read.observed.now;
     let mut problems = Vec::new();
-    let mut unfinished = sync_registry(context, &shop, &read, &decision, &mut problems).await;
+    let synced = sync_registry(context, &shop, &mut read, &decision, &mut problems).await;
+    let mut unfinished = synced;
+    if synced {
+        // What was put right is not told as wrong.
+        decision = decide(&shop, &read.observed);
+    }
     match secrets {
         Ok(secrets) => {
             if let Some(blueprint) = &decision.blueprint {
@@ -117,20 +122,21 @@ async fn make_secrets(
     }
 }
 
-/// Writes to Consul what the decision says; whether anything was written.
+/// Writes to Consul what the decision says, and takes what was read for changed; whether anything was written.
 async fn sync_registry(
     context: &Context,
     shop: &Shop,
-    read: &Read,
+    read: &mut Read,
     decision: &Decision,
     problems: &mut Vec<Problem>,
 ) -> bool {
     context.metrics.synced("read", read.observed.consul.is_ok());
-    let Some(registry) = &read.registry else { return false };
+    let (Some(registry), Ok(registered)) = (&read.registry, &mut read.observed.consul) else { return false };
     let mut wrote = false;
     let mut note = |what, id: &str, done: Result<(), RegistryError>| {
         context.metrics.synced(what, done.is_ok());
         context.consul.note(&shop.spec.consul.address, &done);
+        let well = done.is_ok();
         match done {
             Ok(()) => {
                 wrote = true;
@@ -138,20 +144,24 @@ async fn sync_registry(
                     shop.namespace = names::namespace_of(shop),
                     shop.name = names::name_of(shop),
                     consul.change = what,
-                    instance.id = id,
+                    consul.id = id,
                     "Changed Consul."
                 );
             }
             Err(error) => problems.push(Problem::fault("ConsulUnavailable", error.to_string())),
         }
+        well
     };
     for id in &decision.dead_instances {
-        note("deregister", id, registry.remove_instance(id).await);
+        if note("deregister", id, registry.remove_instance(id).await) {
+            registered.instances.remove(id);
+        }
     }
     if decision.write_settings
         && let Ok(document) = settings_document(shop)
+        && note("settings", registry.key(), registry.write_settings(document).await)
     {
-        note("settings", registry.key(), registry.write_settings(document).await);
+        registered.settings_current = true;
     }
     wrote
 }
