@@ -8,7 +8,7 @@ use shop_server::{AdminServer, Shutdown};
 
 use crate::{
     cli::RunOptions,
-    controller::{Controller, ControllerOptions, Pulse},
+    controller::{Controller, ControllerOptions, Pulse, Rhythm},
     election::{ApiLeases, Elector},
     metrics::Metrics,
 };
@@ -40,6 +40,7 @@ pub(crate) async fn run(options: RunOptions, shutdown: Shutdown) -> anyhow::Resu
             namespace: options.watch_namespace,
             reporter: instance.clone(),
             gateway_address: None,
+            rhythm: Rhythm::default(),
         },
         pulse,
         metrics.clone(),

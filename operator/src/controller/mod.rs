@@ -33,6 +33,7 @@ mod problem;
 mod queue;
 mod reconcile;
 mod references;
+mod rhythm;
 mod update_status;
 mod validate;
 mod watch;
@@ -59,6 +60,7 @@ use queue::{Key, Outcome, Queue};
 use watch::{News, watch};
 
 pub use preview::{Change, Preview, PreviewError, Shown, preview};
+pub use rhythm::Rhythm;
 pub use watch::Pulse;
 
 /// What one reconciliation may take, whatever its calls may: the next one begins with what is so then.
@@ -82,6 +84,8 @@ pub struct ControllerOptions {
     pub reporter: String,
     /// Where the gateway of a Shop is reached; its Service in the cluster if not given.
     pub gateway_address: Option<GatewayAddress>,
+    /// How often things are looked at that nobody tells of.
+    pub rhythm: Rhythm,
 }
 
 impl fmt::Debug for ControllerOptions {
@@ -89,6 +93,7 @@ impl fmt::Debug for ControllerOptions {
         f.debug_struct("ControllerOptions")
             .field("namespace", &self.namespace)
             .field("reporter", &self.reporter)
+            .field("rhythm", &self.rhythm)
             .finish_non_exhaustive()
     }
 }
@@ -101,6 +106,7 @@ struct Context {
     metrics: Metrics,
     claims: Claims,
     gateway_address: GatewayAddress,
+    rhythm: Rhythm,
 }
 
 /// Watches Shops and reconciles them.
@@ -119,7 +125,7 @@ impl fmt::Debug for Controller {
 impl Controller {
     /// A controller that does nothing yet.
     pub fn new(options: ControllerOptions, pulse: Pulse, metrics: Metrics) -> Self {
-        let ControllerOptions { client, namespace, reporter, gateway_address } = options;
+        let ControllerOptions { client, namespace, reporter, gateway_address, rhythm } = options;
         let cluster = Cluster::new(client);
         let service: GatewayAddress = Arc::new(|namespace, name| format!("{name}-gateway.{namespace}:80"));
         Self {
@@ -130,6 +136,7 @@ impl Controller {
                 metrics,
                 claims: Claims::default(),
                 gateway_address: gateway_address.unwrap_or(service),
+                rhythm,
             },
             scope: namespace,
             pulse,
@@ -142,7 +149,9 @@ impl Controller {
         let _stop = StopPulse(&self.pulse);
         let (sender, mut news) = mpsc::channel(NEWS);
         let kinds = Kind::CHILDREN.into_iter().chain([Kind::Shop]);
-        let watches = kinds.map(|kind| watch(&self.context.cluster, kind, self.scope.as_deref(), &self.pulse, &sender));
+        let watches = kinds.map(|kind| {
+            watch(&self.context.cluster, kind, self.scope.as_deref(), &self.pulse, &sender, self.context.rhythm)
+        });
         let mut watches = Box::pin(join_all(watches));
         let mut queue = Queue::default();
         let mut running = FuturesUnordered::new();

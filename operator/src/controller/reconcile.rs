@@ -26,8 +26,6 @@ use crate::{
     shop::{Phase, Shop},
 };
 
-/// How often everything is looked at again, whatever the watches say: Consul tells nobody that it lost a key.
-const RESYNC: Duration = Duration::from_mins(5);
 /// While something is going on that no watch tells of: an entry in Consul, an answer of the gateway.
 const SOON: Duration = Duration::from_secs(2);
 /// While something is wrong that somebody has to put right: a Secret that is missing, a Consul that is away.
@@ -43,7 +41,7 @@ pub(super) async fn reconcile(context: &Context, key: &Key) -> Result<Outcome, A
     let shop = match validate::parse(context, object).await? {
         Validated::Shop(shop) => *shop,
         // Its spec has to change first, which is heard of.
-        Validated::Invalid => return Ok(Outcome::Again(RESYNC)),
+        Validated::Invalid => return Ok(Outcome::Again(context.rhythm.resync)),
     };
     if shop.metadata.deletion_timestamp.is_some() {
         return finalize(context, &shop).await;
@@ -84,7 +82,7 @@ pub(super) async fn reconcile(context: &Context, key: &Key) -> Result<Outcome, A
     }
     let status = status_of(&shop, &decision);
     update_status(context, &shop, status).await?;
-    Ok(Outcome::Again(next_look(&decision, &problems, unfinished)))
+    Ok(Outcome::Again(next_look(&decision, &problems, unfinished, context.rhythm.resync)))
 }
 
 fn take(applied: Applied, problems: &mut Vec<Problem>, unfinished: &mut bool) {
@@ -93,14 +91,14 @@ fn take(applied: Applied, problems: &mut Vec<Problem>, unfinished: &mut bool) {
 }
 
 /// When to look again if nothing happens.
-fn next_look(decision: &Decision, problems: &[Problem], unfinished: bool) -> Duration {
+fn next_look(decision: &Decision, problems: &[Problem], unfinished: bool, resync: Duration) -> Duration {
     let faulty = problems.iter().any(|problem| !problem.passing);
     match decision.phase {
         Phase::Migrating | Phase::RollingOut => SOON,
         _ if unfinished => SOON,
         Phase::Pending | Phase::Degraded | Phase::Deleting => LATER,
         Phase::Ready | Phase::Paused if faulty => LATER,
-        Phase::Ready | Phase::Paused => RESYNC,
+        Phase::Ready | Phase::Paused => resync,
     }
 }
 

@@ -18,18 +18,12 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::queue::Key;
+use super::{Rhythm, queue::Key};
 use crate::{
     build::names::SHOP_LABEL,
     cluster::{ApiError, CALL_LIMIT, Cluster, Kind, Object, within},
 };
 
-/// How long the server keeps a watch; then it is asked for anew, from where it was.
-const WATCH_SECONDS: u32 = 120;
-/// Silence for this long, which bookmarks break every minute, is a watch that is dead.
-const SILENCE: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 10);
-/// How often all Shops are listed, whatever the watch says: an event that was lost is not lost for good.
-const RELIST: Duration = Duration::from_mins(10);
 /// Waits between attempts.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const MAX_RETRY: Duration = Duration::from_secs(30);
@@ -84,8 +78,9 @@ pub(super) async fn watch(
     scope: Option<&str>,
     pulse: &Pulse,
     news: &mpsc::Sender<News>,
+    rhythm: Rhythm,
 ) {
-    let watch = Watch { api: api(cluster, kind, scope), kind, pulse, news };
+    let watch = Watch { api: api(cluster, kind, scope), kind, pulse, news, rhythm };
     let mut retry = FIRST_RETRY;
     loop {
         match watch.follow(&mut retry).await {
@@ -117,6 +112,7 @@ struct Watch<'a> {
     kind: Kind,
     pulse: &'a Pulse,
     news: &'a mpsc::Sender<News>,
+    rhythm: Rhythm,
 }
 
 impl Watch<'_> {
@@ -124,12 +120,12 @@ impl Watch<'_> {
     async fn follow(&self, retry: &mut Duration) -> Result<(), ApiError> {
         let mut version = self.list().await?;
         let listed = Instant::now();
-        while self.kind != Kind::Shop || listed.elapsed() < RELIST {
+        while self.kind != Kind::Shop || listed.elapsed() < self.rhythm.relist {
             let mut events = self.start(&version).await?;
             *retry = FIRST_RETRY;
             let started = Instant::now();
             loop {
-                let Ok(event) = timeout(SILENCE, events.next()).await else {
+                let Ok(event) = timeout(self.rhythm.silence(), events.next()).await else {
                     tracing::warn!(watch.kind = self.kind.name(), "A watch was silent for too long; it is made anew.");
                     break;
                 };
@@ -183,7 +179,7 @@ impl Watch<'_> {
 
     async fn start(&self, version: &str) -> Result<BoxStream<'_, kube::Result<Seen>>, ApiError> {
         let call = || self.call("watch");
-        let params = WatchParams::default().timeout(WATCH_SECONDS);
+        let params = WatchParams::default().timeout(self.rhythm.watch_seconds);
         let events = if self.kind == Kind::Shop {
             let events = within(call, CALL_LIMIT, self.api.watch(&params, version)).await?;
             events.and_then(|event| async { Ok(self.shop_event(event).await) }).boxed()
