@@ -55,6 +55,13 @@ HEALTHCHECK --interval=5s --timeout=3s --start-period=30s CMD ["/usr/local/bin/s
 ENTRYPOINT ["/usr/local/bin/shop-gateway"]
 CMD ["serve"]
 
+# It serves nothing but probes and metrics; Kubernetes is what it speaks to.
+FROM process AS operator
+COPY --from=binaries /bin-of-shop/shop-operator /usr/local/bin/
+EXPOSE 9090
+ENTRYPOINT ["/usr/local/bin/shop-operator"]
+CMD ["run"]
+
 # All four in one process, on SQLite. It tells of itself on its output; Docker has no way in to ask.
 FROM process AS shop
 COPY --from=binaries /bin-of-shop/shop /usr/local/bin/

@@ -10,6 +10,10 @@ DENY := $(CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 # As tools/consul/go.mod names it.
 CONSUL_VERSION := 1.20.1
 CONSUL := $(CACHE)/consul-$(CONSUL_VERSION)/bin/consul
+# What the operator's tests start: in the folder that the script names, or `none` where they can't be built.
+KUBERNETES_TOOLS := etcd kube-apiserver kube-controller-manager kubectl
+KUBERNETES = $(or $(SHOP_TEST_KUBERNETES),$(shell folder=$$(./e2e/cluster/tools/build); \
+    command -v go >/dev/null || [ -x $$folder/kube-controller-manager ] || folder=none; echo $$folder))
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 # Programs that others wrote, each set of versions in a folder of its own.
 pins = $(CACHE)/outside-$(1)-$(shell sha256sum $(2) | cut -c 1-12)
@@ -22,10 +26,10 @@ export SHOP_BINARY := $(CARGO_TARGET_DIR)/debug/shop
 DATABASE_CRATES := shop-storage shop-user shop-product shop-order
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run audit load bench release test test-engines schemas schemas-here consul lint buf-lint deny doc generate ci images containers compose compose-down compose-test alerts outside-test clients-test browser-test schemathesis outside-shop cluster cluster-down cluster-test fleet-test
+.PHONY: help setup run audit load bench release test test-engines schemas schemas-here consul lint buf-lint deny doc generate ci images containers compose compose-down compose-test alerts outside-test clients-test browser-test schemathesis outside-shop cluster cluster-down cluster-test e2e kubernetes fleet-test charts deploy next-images
 
 help: ## This list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: ## Check for what the build needs, and install it on Debian (says what)
 	@./setup
@@ -47,8 +51,8 @@ release: setup ## The same binaries, optimised, in $$CARGO_TARGET_DIR/release
 
 test: ## Unit tests, services over gRPC, the whole over HTTP, crashes; what keeps data on each engine
 	@./setup test
-	@$(MAKE) --no-print-directory consul
-	@./test-servers $(MAKE) --no-print-directory test-engines
+	@$(MAKE) --no-print-directory consul kubernetes
+	@SHOP_TEST_KUBERNETES=$(KUBERNETES) ./test-servers $(MAKE) --no-print-directory test-engines
 
 # Everything on SQLite, whole shops one after the other since each takes all of the machine; then what keeps data once
 # more on each server that could be started. The last lines say which could not. Always the whole workspace: a selection
@@ -65,6 +69,7 @@ test-engines:
 	    cargo test --workspace --all-features --test engines || exit 1; \
 	done; \
 	for name in $$missing; do echo "NOT TESTED on $$name, which could not be started: $(DATABASE_CRATES)"; done
+	@[ "$$SHOP_TEST_KUBERNETES" != none ] || echo "NOT TESTED with a Kubernetes API server, which there is no Go to build: shop-operator"
 
 fleet-test: ## Many processes, some twenty minutes: replicas that come, go and die, outages of Consul and databases, hostile clients
 	@./setup test
@@ -74,6 +79,9 @@ fleet-test: ## Many processes, some twenty minutes: replicas that come, go and d
 
 images: setup containers ## An image of each process, from binaries built here (IMAGE_REGISTRY, IMAGE_TAG, IMAGE_BASE, IMAGE_PROFILE=release)
 	@./images/build
+
+next-images: images ## Images of later versions, which tests upgrade to
+	@./e2e/images/build
 
 containers:
 	@./setup containers
@@ -99,6 +107,19 @@ cluster-down: ## Take it away: no process, mount, interface or rule stays
 cluster-test: containers consul ## Bring the node up, use it, take it away, and compare the machine with what it was
 	@./setup cluster
 	@./e2e/cluster/test
+
+e2e: next-images consul ## Tests on a cluster of their own, some twenty minutes (ARGS=filter for some of them; KUBECONFIG for another cluster)
+	@./setup cluster
+	@./e2e/run $(ARGS)
+
+deploy: cluster ## The operator, Consul and examples/smallest.yaml on the cluster of `make cluster`, by Helm (NAMESPACE=shop)
+	@./e2e/cluster/deploy $(or $(NAMESPACE),shop)
+
+charts: ## Lint the charts, and have a real API server try what they render, and the examples
+	@./charts/check
+
+kubernetes: ## The API server and its kin that tests start, unless they are built or there is no Go
+	@[ "$(KUBERNETES)" = none ] || ./e2e/cluster/tools/build $(KUBERNETES_TOOLS) >/dev/null
 
 consul: $(if $(SHOP_TEST_CONSUL),,$(CONSUL)) ## The Consul that tests start, unless it is built or SHOP_TEST_CONSUL names one
 
@@ -139,6 +160,8 @@ generate: setup ## Renew every committed artefact that is generated
 	cargo run --quiet --package shop-gateway -- openapi > services/gateway/openapi.json.new
 	mv services/gateway/openapi.json.new services/gateway/openapi.json
 	cargo build --quiet --package shop-proto
+	cargo run --quiet --package shop-operator -- crd > charts/shop-operator/files/crd.yaml.new
+	mv charts/shop-operator/files/crd.yaml.new charts/shop-operator/files/crd.yaml
 	cp "$$(ls -t $(CARGO_TARGET_DIR)/debug/build/shop-proto-*/out/descriptor.binpb | head -n 1)" proto/descriptor.binpb
 	@SHOP_TEST_RENEW_REFERENCE=1 cargo test --quiet --workspace --all-features --test system configuration::
 	@$(MAKE) --no-print-directory schemas

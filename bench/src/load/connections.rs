@@ -142,8 +142,9 @@ impl Gateway {
             (Protocol::Http1(Mutex::default()), plan.connections)
         };
         Self {
-            // An authority has no character that a header could not have.
-            host: HeaderValue::from_str(&authority).unwrap_or(HeaderValue::from_static("")),
+            // A host has no character that a header could not have.
+            host: HeaderValue::from_str(plan.host.as_ref().unwrap_or(&authority))
+                .unwrap_or(HeaderValue::from_static("")),
             authority,
             protocol,
             slots: Semaphore::new(slots.min(Semaphore::MAX_PERMITS)),

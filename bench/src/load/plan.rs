@@ -41,6 +41,8 @@ pub enum KeyedRetry {
 pub struct Plan {
     /// Base URLs, `http://host:port`. Requests go to each in turn; one whose gateway takes no connection goes to the next.
     pub gateways: Vec<String>,
+    /// The host that requests are for, if that is not where they go: that of an Ingress.
+    pub host: Option<String>,
     /// Requests per second over time.
     pub shape: Shape,
     /// How they are spread within it.
@@ -76,6 +78,7 @@ impl Plan {
     pub fn new(gateways: impl IntoIterator<Item = impl Into<String>>, shape: Shape) -> Self {
         Self {
             gateways: gateways.into_iter().map(Into::into).collect(),
+            host: None,
             shape,
             arrivals: Arrivals::Poisson,
             mix: Mix::default().without(Operation::Pay),

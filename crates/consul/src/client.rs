@@ -44,23 +44,32 @@ pub struct ClientOptions {
     pub address: ConsulAddress,
     /// Who asks.
     pub token: Token,
-    /// Certificates (PEM) that Consul's own must descend from; the system's unless given.
-    pub ca_file: Option<PathBuf>,
+    /// Certificates that Consul's own must descend from.
+    pub authority: Authority,
+}
+
+/// Who vouches for Consul's certificate.
+#[derive(Debug, Clone, Default)]
+pub enum Authority {
+    /// Whoever the system trusts.
+    #[default]
+    System,
+    /// The certificates (PEM) in this file, which is read for each call: it may be exchanged at any time.
+    File(PathBuf),
+    /// These certificates (PEM).
+    Given(Vec<u8>),
 }
 
 impl ClientOptions {
     /// Makes sure that the files that are named can be used.
     pub fn check_files(&self) -> Result<(), Error> {
         self.token()?;
-        if let Some(path) = &self.ca_file {
-            certificates(&files::read(path, files::AUTHORITY)?, path)?;
-        }
-        Ok(())
+        self.trusted()?.map_or(Ok(()), |pem| self.certificates(&pem).map(drop))
     }
 
     /// Whether no file has to be read for a call.
     fn is_fixed(&self) -> bool {
-        self.ca_file.is_none() && !matches!(self.token, Token::File(_))
+        !matches!(self.authority, Authority::File(_)) && !matches!(self.token, Token::File(_))
     }
 
     fn token(&self) -> Result<Option<String>, Error> {
@@ -73,7 +82,19 @@ impl ClientOptions {
 
     /// The certificates to trust instead of the system's, as they are now.
     fn trusted(&self) -> Result<Option<Vec<u8>>, Error> {
-        self.ca_file.as_ref().map(|path| files::read(path, files::AUTHORITY)).transpose()
+        match &self.authority {
+            Authority::System => Ok(None),
+            Authority::File(path) => files::read(path, files::AUTHORITY).map(Some),
+            Authority::Given(pem) => Ok(Some(pem.clone())),
+        }
+    }
+
+    fn certificates(&self, pem: &[u8]) -> Result<Vec<Certificate>, Error> {
+        let path = match &self.authority {
+            Authority::File(path) => path.as_path(),
+            Authority::System | Authority::Given(_) => Path::new("what was given"),
+        };
+        certificates(pem, path)
     }
 }
 
@@ -273,9 +294,9 @@ impl Client {
         {
             return Ok(connected.http.clone());
         }
-        let certificates = match (&trusted, &self.shared.options.ca_file) {
-            (Some(pem), Some(path)) => certificates(pem, path)?,
-            _ => Vec::new(),
+        let certificates = match &trusted {
+            Some(pem) => self.shared.options.certificates(pem)?,
+            None => Vec::new(),
         };
         let http = connect(self.address(), certificates)?;
         *connected = Some(Connected { trusted, http: http.clone() });

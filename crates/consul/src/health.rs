@@ -114,12 +114,6 @@ struct Check {
 
 impl From<Entry> for ServiceInstance {
     fn from(Entry { node, service, checks }: Entry) -> Self {
-        let rank = |status: &Status| match status {
-            Status::Passing => 0,
-            Status::Warning => 1,
-            Status::Critical => 2,
-            Status::Maintenance => 3,
-        };
         Self {
             id: service.id,
             // A service without an address is at its node's.
@@ -127,7 +121,7 @@ impl From<Entry> for ServiceInstance {
             node: node.node,
             port: service.port,
             meta: service.meta.unwrap_or_default(),
-            status: checks.into_iter().map(|check| check.status).max_by_key(rank).unwrap_or(Status::Passing),
+            status: Status::worst(checks.into_iter().map(|check| check.status)),
         }
     }
 }

@@ -11,13 +11,15 @@ mod error;
 mod files;
 mod health;
 mod kv;
+mod node;
 mod status;
 mod transport;
 
 pub use address::{ConsulAddress, InvalidConsulAddress};
 pub use agent::{AgentRegistration, TtlCheck};
 pub use catalog::CatalogRegistration;
-pub use client::{Client, ClientOptions, Indexed, Token, Wait};
+pub use client::{Authority, Client, ClientOptions, Indexed, Token, Wait};
 pub use error::Error;
 pub use health::{Instances, ServiceInstance};
+pub use node::{NodeEntry, NodeService};
 pub use status::Status;

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-/// The state of a check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+/// The state of a check, from good to bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// It may get traffic.
@@ -17,6 +17,11 @@ pub enum Status {
 }
 
 impl Status {
+    /// The worst of several; an instance without a check is taken for well.
+    pub(crate) fn worst(checks: impl Iterator<Item = Self>) -> Self {
+        checks.max().unwrap_or(Self::Passing)
+    }
+
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Passing => "passing",

@@ -7,7 +7,7 @@ use std::{
 };
 
 use secrecy::SecretString;
-use shop_consul::{ClientOptions, ConsulAddress, Token};
+use shop_consul::{Authority, ClientOptions, ConsulAddress, Token};
 use thiserror::Error;
 
 /// Where Consul is and what this process is called there. Without Consul, the addresses of the other services are those
@@ -72,7 +72,8 @@ impl DiscoveryOptions {
             (None, None) => Token::Anonymous,
         };
         let address = self.consul_address.clone()?;
-        Some(ClientOptions { address, token, ca_file: self.consul_ca_file.clone() })
+        let authority = self.consul_ca_file.clone().map_or(Authority::System, Authority::File);
+        Some(ClientOptions { address, token, authority })
     }
 }
 

@@ -24,7 +24,7 @@ use tower_service::Service as _;
 use crate::{
     connections::{self, Drain},
     listener::{self, Listener, ServerError},
-    readiness::Readiness,
+    readiness::{Gate, Readiness},
     telemetry::metrics,
 };
 
@@ -42,12 +42,16 @@ pub(crate) struct Admin {
 
 impl Admin {
     pub(crate) async fn start(address: SocketAddr, readiness: Readiness) -> Result<Self, ServerError> {
+        Self::start_with(address, readiness, Liveness::default()).await
+    }
+
+    async fn start_with(address: SocketAddr, readiness: Readiness, liveness: Liveness) -> Result<Self, ServerError> {
         let listener = Listener::bind(address, listener::ADMIN).await?;
         let address = listener.address;
         let stop = CancellationToken::new();
         let drain = Drain { stop: stop.clone(), bound: CLOSE_BOUND };
         let pages = DebugPages::default();
-        let router = router(readiness, pages.clone());
+        let router = router(readiness, pages.clone(), liveness);
         let service_for = move |_peer, _leaving| {
             let router = router.clone();
             service_fn(move |request| {
@@ -65,6 +69,53 @@ impl Admin {
         if let Err(error) = self.task.await {
             tracing::error!(error = %error, "the admin server stopped unexpectedly");
         }
+    }
+}
+
+/// Whether the process should be started anew: one that serves is alive as long as it answers.
+#[derive(Clone, Default)]
+struct Liveness(Option<Arc<dyn Fn() -> Result<(), String> + Send + Sync>>);
+
+impl Liveness {
+    fn fault(&self) -> Option<String> {
+        self.0.as_ref().and_then(|alive| alive().err())
+    }
+}
+
+/// Probes and metrics of a process that serves nothing else. It ends when it is dropped or closed.
+#[derive(Debug)]
+pub struct AdminServer {
+    admin: Admin,
+    started: Gate,
+}
+
+impl AdminServer {
+    /// Takes the port; the process is not ready yet, and alive as long as `alive` says so.
+    pub async fn start(
+        address: SocketAddr,
+        alive: impl Fn() -> Result<(), String> + Send + Sync + 'static,
+    ) -> Result<Self, ServerError> {
+        let readiness = Readiness::new();
+        let started = readiness.gate("started");
+        started.close("the process is starting");
+        let admin = Admin::start_with(address, readiness, Liveness(Some(Arc::new(alive)))).await?;
+        tracing::info!(admin.address = %admin.address, "serving probes and metrics");
+        Ok(Self { admin, started })
+    }
+
+    /// Where it can be reached.
+    pub fn address(&self) -> SocketAddr {
+        self.admin.address
+    }
+
+    /// The process has started.
+    pub fn ready(&self) {
+        self.started.open();
+    }
+
+    /// Ends it in order.
+    pub async fn close(self) {
+        self.admin.close().await;
     }
 }
 
@@ -96,14 +147,22 @@ async fn debug(State(pages): State<DebugPages>, Path(name): Path<String>) -> Res
     Ok(Json(page()))
 }
 
-fn router(readiness: Readiness, pages: DebugPages) -> Router {
+fn router(readiness: Readiness, pages: DebugPages, liveness: Liveness) -> Router {
     Router::new()
         .route("/debug/{name}", get(debug))
         .with_state(pages)
-        .route("/livez", get(|| async { "ok\n" }))
+        .route("/livez", get(livez))
+        .with_state(liveness)
         .route("/readyz", get(readyz))
         .route("/metrics", get(|| async { ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::render()) }))
         .with_state(readiness)
+}
+
+async fn livez(State(liveness): State<Liveness>) -> (StatusCode, String) {
+    match liveness.fault() {
+        None => (StatusCode::OK, "ok\n".to_owned()),
+        Some(fault) => (StatusCode::SERVICE_UNAVAILABLE, format!("{fault}\n")),
+    }
 }
 
 async fn readyz(State(readiness): State<Readiness>) -> impl IntoResponse {

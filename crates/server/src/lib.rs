@@ -21,6 +21,7 @@ mod telemetry;
 mod throttle;
 pub mod tls;
 
+pub use admin::AdminServer;
 pub use cli::{UsageError, parse, try_parse_from};
 pub use grpc::GrpcServer;
 pub use healthcheck::Healthcheck;

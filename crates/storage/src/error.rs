@@ -55,6 +55,9 @@ pub enum StorageError {
         #[source]
         source: Arc<std::io::Error>,
     },
+    /// What is asked for is done to a SQLite file.
+    #[error("--keep-copy is for SQLite: a server's database is not a file of ours")]
+    NoFile,
     /// The URL names no engine that this build has.
     #[error("DATABASE_URL must begin with sqlite:, postgres:// or mysql:// (found scheme {scheme:?})")]
     UnknownEngine {

@@ -5,6 +5,7 @@
 
 pub mod clock;
 mod command;
+mod copy;
 mod database;
 mod error;
 mod fault;
@@ -19,7 +20,7 @@ mod transactions;
 mod url;
 mod writer;
 
-pub use command::{MigrateCommand, with_database};
+pub use command::{MigrateCommand, MigrateOptions, UpOptions, with_database};
 pub use database::{Database, open_reader, snapshot};
 pub use error::{StorageError, WriteError};
 pub use insert::insert_new;

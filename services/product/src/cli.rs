@@ -3,10 +3,15 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use sea_orm_migration::MigratorTrait;
 use shop_server::{Healthcheck, TelemetryOptions};
-use shop_storage::MigrateCommand;
+use shop_storage::{MigrateCommand, SchemaRange};
 
-use crate::{NAME, Options, migration, start};
+use crate::{
+    NAME, Options,
+    migration::{Migrator, SCHEMA},
+    start::start_on,
+};
 
 /// The catalogue and the stock ledger of a shop.
 #[derive(Debug, Parser)]
@@ -32,15 +37,20 @@ enum Command {
 impl Cli {
     /// Does what the command says.
     pub fn run(self) -> ExitCode {
+        self.run_on::<Migrator>(SCHEMA)
+    }
+
+    /// Does it as a binary with other migrations, a later version for example.
+    pub fn run_on<M: MigratorTrait>(self, schema: SchemaRange) -> ExitCode {
         let telemetry = self.telemetry;
         match self.command {
             Command::Serve(options) => shop_server::run(NAME, telemetry, |shutdown| async move {
-                shop_server::serve(Box::pin(start(*options, &shutdown))).await
+                shop_server::serve(Box::pin(start_on(*options, schema, &shutdown))).await
             }),
             Command::Healthcheck(healthcheck) => healthcheck.run(),
-            Command::Migrate(command) => shop_server::run(NAME, telemetry, |_shutdown| async move {
-                Ok(command.run::<migration::Migrator>(NAME, migration::SCHEMA).await?)
-            }),
+            Command::Migrate(command) => {
+                shop_server::run(NAME, telemetry, |_shutdown| async move { Ok(command.run::<M>(NAME, schema).await?) })
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ mod store;
 
 pub use app::{SeedCategory, SeedError, SeedProduct, Seeded, seed};
 pub use cli::Cli;
+pub use migration::{Migrator, SCHEMA};
 pub use options::{LAPSE_INTERVAL, Options};
 pub use start::{migrate_up, start};
 

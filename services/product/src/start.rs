@@ -10,7 +10,7 @@ use shop_auth::{AccessLayer, KeyBundle, Revocations, ServiceSigner, Verifier, re
 use shop_discovery::{Discovery, PoolOptions};
 use shop_proto::user::user_service_client::UserServiceClient;
 use shop_server::{Gate, GrpcServer, Running, Shutdown, Tls};
-use shop_storage::{Database, DatabaseOptions, migrate, page::CursorKey, with_database};
+use shop_storage::{Database, DatabaseOptions, SchemaRange, migrate, page::CursorKey, with_database};
 use shop_types::Currency;
 
 use crate::{NAME, Options, app, grpc, migration, store};
@@ -25,9 +25,14 @@ const FEED_CHECK: Duration = Duration::from_millis(10);
 
 /// Binds, opens the database and serves. Returns once ready; the schema must be there.
 pub async fn start(options: Options, shutdown: &Shutdown) -> anyhow::Result<Running> {
+    start_on(options, migration::SCHEMA, shutdown).await
+}
+
+/// The same as a binary that works with other schemas.
+pub(crate) async fn start_on(options: Options, schema: SchemaRange, shutdown: &Shutdown) -> anyhow::Result<Running> {
     let server = GrpcServer::bind(NAME, DEFAULT_LISTEN, &options.server).await?;
     let database = shutdown.unless_leaving(Box::pin(Database::open(NAME, &options.database))).await??;
-    migrate::check(&database, migration::SCHEMA).await?;
+    migrate::check(&database, schema).await?;
     check_currency(&database, options.currency).await?;
 
     let discovery = Discovery::start(NAME, &options.discovery, &options.server.shop_uid, shutdown)?;

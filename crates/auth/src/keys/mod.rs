@@ -6,6 +6,7 @@
 //! when they change.
 
 mod bundle;
+mod document;
 mod file;
 mod signing;
 
@@ -22,6 +23,7 @@ use crate::{AuthOptions, CLOCK_LEEWAY, MAX_USER_TOKEN_TTL};
 pub use bundle::KeyBundle;
 use bundle::PublicKeys;
 pub(crate) use bundle::{PublicKey, Snapshot};
+pub use document::{SigningDocument, bundle_of};
 use file::{FileLock, write_atomically};
 pub(crate) use signing::{SigningKeyFile, SigningKeys};
 
@@ -143,13 +145,18 @@ pub fn rotate(dir: &Path, issuer: &str, now: Instant) -> Result<Rotation, KeyErr
         // with and whose private half is lost; the next step drops it.
         public.replace(issuer, keys.public());
         write_atomically(&paths.bundle(), &public.to_json(), PUBLIC_MODE)?;
-        keys.retire_others(&rotation.kid, rotation.sign_from.plus(MAX_USER_TOKEN_TTL).plus(CLOCK_LEEWAY));
+        keys.retire_others(&rotation.kid, retirement(&rotation));
         rotation
     };
     write_private(&path, &keys)?;
     public.replace(issuer, keys.public());
     write_atomically(&paths.bundle(), &public.to_json(), PUBLIC_MODE)?;
     Ok(rotation)
+}
+
+/// When the keys before a new one are not needed any more: their last token has expired then.
+fn retirement(rotation: &Rotation) -> Instant {
+    rotation.sign_from.plus(MAX_USER_TOKEN_TTL).plus(CLOCK_LEEWAY)
 }
 
 const PRIVATE_MODE: u32 = 0o600;

@@ -77,11 +77,19 @@ pub(crate) struct SigningKeys {
 
 impl SigningKeys {
     pub(super) fn read_or_empty(path: &Path, issuer: &str) -> Result<Self, KeyError> {
-        if path.exists() { Self::read(path, issuer) } else { Ok(Self { issuer: issuer.to_owned(), keys: Vec::new() }) }
+        if path.exists() { Self::read(path, issuer) } else { Ok(Self::empty(issuer)) }
+    }
+
+    pub(super) fn empty(issuer: &str) -> Self {
+        Self { issuer: issuer.to_owned(), keys: Vec::new() }
     }
 
     pub(super) fn read(path: &Path, issuer: &str) -> Result<Self, KeyError> {
-        let keys = Self::parse(path, &file::read(path)?)?;
+        Self::parse_for(path, &file::read(path)?, issuer)
+    }
+
+    pub(super) fn parse_for(path: &Path, content: &str, issuer: &str) -> Result<Self, KeyError> {
+        let keys = Self::parse(path, content)?;
         if keys.issuer == issuer {
             Ok(keys)
         } else {
@@ -131,8 +139,11 @@ impl SigningKeys {
         }
     }
 
-    pub(super) fn forget_retired(&mut self, now: Instant) {
+    /// Whether there was anything to forget.
+    pub(super) fn forget_retired(&mut self, now: Instant) -> bool {
+        let before = self.keys.len();
         self.keys.retain(|key| key.retire_after.is_none_or(|end| now < end));
+        self.keys.len() < before
     }
 
     /// The key that is published and not signed with yet.

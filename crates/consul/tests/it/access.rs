@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use shop_consul::{Client, ClientOptions, Error, Token};
+use shop_consul::{Authority, Client, ClientOptions, Error, Token};
 use shop_testing_consul::{Consul, ConsulOptions, TlsFiles, free_address};
 use tempfile::TempDir;
 
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 async fn a_token_is_needed_may_come_from_a_file_and_may_be_exchanged() {
     let consul = Consul::start_with(ConsulOptions { acl: true, ..ConsulOptions::default() }).await;
     let address: shop_consul::ConsulAddress = consul.url().parse().unwrap();
-    let with = |token| Client::new(ClientOptions { address: address.clone(), token, ca_file: None });
+    let with = |token| Client::new(ClientOptions { address: address.clone(), token, authority: Authority::System });
 
     let denied = with(Token::Anonymous).set_key("a", vec![1]).await.unwrap_err();
     assert!(matches!(denied, Error::Denied { .. }) && !denied.is_outage(), "{denied:?}");
@@ -36,9 +36,9 @@ async fn a_token_is_needed_may_come_from_a_file_and_may_be_exchanged() {
     with(Token::Given(writes_a.into())).set_key("a", vec![2]).await.unwrap();
 }
 
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+struct Issuer(CertifiedIssuer<'static, KeyPair>);
 
-impl Authority {
+impl Issuer {
     fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
@@ -66,7 +66,7 @@ impl Authority {
 #[tokio::test]
 async fn only_a_consul_of_the_given_authority_is_spoken_to() {
     let folder = TempDir::new().unwrap();
-    let (ours, theirs) = (Authority::new("Ours"), Authority::new("Theirs"));
+    let (ours, theirs) = (Issuer::new("Ours"), Issuer::new("Theirs"));
     let (ca_file, other_ca) = (folder.path().join("ca.pem"), folder.path().join("other.pem"));
     theirs.write(&other_ca);
 
@@ -75,13 +75,13 @@ async fn only_a_consul_of_the_given_authority_is_spoken_to() {
     let consul = Consul::start_at(address, ConsulOptions { tls, ..ConsulOptions::default() }).await;
     let url = format!("https://{}", consul.https_address());
     let trusting =
-        |ca_file| Client::new(ClientOptions { address: url.parse().unwrap(), token: Token::Anonymous, ca_file });
+        |authority| Client::new(ClientOptions { address: url.parse().unwrap(), token: Token::Anonymous, authority });
 
-    for unfit in [trusting(None), trusting(Some(other_ca.clone()))] {
+    for unfit in [trusting(Authority::System), trusting(Authority::File(other_ca.clone()))] {
         let error = unfit.key("a", None).await.unwrap_err();
         assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
     }
-    let client = trusting(Some(ca_file.clone()));
+    let client = trusting(Authority::File(ca_file.clone()));
     let missing = client.key("a", None).await.unwrap_err();
     assert!(missing.to_string().contains("ca.pem"), "{missing}");
     fs::write(&ca_file, "no certificate").unwrap();
@@ -89,6 +89,10 @@ async fn only_a_consul_of_the_given_authority_is_spoken_to() {
 
     ours.write(&ca_file);
     client.key("a", None).await.unwrap();
+    let given = trusting(Authority::Given(fs::read(&ca_file).unwrap()));
+    given.key("a", None).await.unwrap();
+    let nothing = trusting(Authority::Given(b"no certificate".to_vec()));
+    assert!(matches!(nothing.key("a", None).await.unwrap_err(), Error::File { .. }));
     // Certificates of two authorities, as in a rotation.
     let both = fs::read_to_string(&other_ca).unwrap() + &fs::read_to_string(&ca_file).unwrap();
     fs::write(&ca_file, both).unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use shop_consul::{Client, ClientOptions, Error, Token, Wait};
+use shop_consul::{Authority, Client, ClientOptions, Error, Token, Wait};
 use shop_testing_consul::{Behaviour, Consul, Proxy};
 
 use crate::{client, client_of};
@@ -87,7 +87,7 @@ async fn an_endless_answer_is_cut_short() {
 #[tokio::test]
 async fn a_panic_of_the_library_is_an_error() {
     let token = Token::Given("two\nlines".to_owned().into());
-    let options = ClientOptions { address: "http://127.0.0.1:1".parse().unwrap(), token, ca_file: None };
+    let options = ClientOptions { address: "http://127.0.0.1:1".parse().unwrap(), token, authority: Authority::System };
     let error = Client::new(options).key("a", None).await.unwrap_err();
     assert!(matches!(error, Error::Panicked { .. }) && !error.is_outage(), "{error:?}");
     assert!(!error.to_string().contains("lines"), "{error}");

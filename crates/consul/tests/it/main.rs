@@ -11,14 +11,14 @@ mod services;
 
 use std::time::Duration;
 
-use shop_consul::{Client, ClientOptions, Token, Wait};
+use shop_consul::{Authority, Client, ClientOptions, Token, Wait};
 use shop_testing_consul::Consul;
 
 /// Longer than anything here takes, for waits that something else must end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn client_of(url: &str) -> Client {
-    Client::new(ClientOptions { address: url.parse().unwrap(), token: Token::Anonymous, ca_file: None })
+    Client::new(ClientOptions { address: url.parse().unwrap(), token: Token::Anonymous, authority: Authority::System })
 }
 
 fn client(consul: &Consul) -> Client {

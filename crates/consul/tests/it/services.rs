@@ -100,3 +100,24 @@ async fn the_catalogue_keeps_what_it_is_told() {
     client.deregister_node("shop-0af1").await.unwrap();
     until(&client, &users(false), <[_]>::is_empty).await;
 }
+
+#[tokio::test]
+async fn a_node_is_read_with_all_that_is_under_it() {
+    let consul = Consul::start().await;
+    let client = client(&consul);
+    assert_eq!(client.node("shop-0af1").await.unwrap(), None);
+    client.register_in_catalog(&in_catalog("a", Status::Critical)).await.unwrap();
+    client.register_in_catalog(&in_catalog("b", Status::Passing)).await.unwrap();
+    let node = client.node("shop-0af1").await.unwrap().unwrap();
+    assert_eq!(node.meta, in_catalog("a", Status::Passing).node_meta);
+    let mut services: Vec<_> = node.services.iter().map(|one| (one.id.as_str(), one.status)).collect();
+    services.sort_unstable_by_key(|(id, _)| *id);
+    assert_eq!(services, [("a", Status::Critical), ("b", Status::Passing)]);
+
+    client.deregister_from_catalog("shop-0af1", "a").await.unwrap();
+    client.deregister_from_catalog("shop-0af1", "b").await.unwrap();
+    let empty = client.node("shop-0af1").await.unwrap().unwrap();
+    assert_eq!(empty.services, []);
+    client.deregister_node("shop-0af1").await.unwrap();
+    assert_eq!(client.node("shop-0af1").await.unwrap(), None);
+}

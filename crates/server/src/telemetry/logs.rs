@@ -128,6 +128,10 @@ impl Visit for TextFields {
         }
     }
 
+    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        self.record_debug(field, &format_args!("{}", chain(value)));
+    }
+
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         match field.name() {
             "message" => push_escaped(&mut self.message, &format!("{value:?}")),
@@ -138,6 +142,12 @@ impl Visit for TextFields {
             }
         }
     }
+}
+
+/// An error and what caused it, outermost first.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Control characters in a value, which may be a client's, must not forge a line.
@@ -211,6 +221,10 @@ impl<M: serde::ser::SerializeMap> Visit for JsonFields<'_, M> {
 
     fn record_str(&mut self, field: &Field, value: &str) {
         self.entry(field, value);
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        self.entry(field, &chain(value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {

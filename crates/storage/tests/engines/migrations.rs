@@ -27,7 +27,7 @@ impl MigrationTrait for CreateTable {
 }
 
 /// The first release.
-struct First;
+pub(crate) struct First;
 
 impl MigratorTrait for First {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
@@ -36,7 +36,7 @@ impl MigratorTrait for First {
 }
 
 /// The release after it, which expands the schema and still runs on the first one's.
-struct Second;
+pub(crate) struct Second;
 
 impl MigratorTrait for Second {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
@@ -44,8 +44,8 @@ impl MigratorTrait for Second {
     }
 }
 
-const FIRST: SchemaRange = SchemaRange { oldest_ok: 1, newest: 1 };
-const SECOND: SchemaRange = SchemaRange { oldest_ok: 1, newest: 2 };
+pub(crate) const FIRST: SchemaRange = SchemaRange { oldest_ok: 1, newest: 1 };
+pub(crate) const SECOND: SchemaRange = SchemaRange { oldest_ok: 1, newest: 2 };
 
 #[tokio::test]
 async fn a_database_that_was_never_migrated_is_refused() {

@@ -15,10 +15,11 @@ use shop_storage::{
 };
 
 /// The schemas this binary works with: `newest` is the one its migrations make.
-pub(crate) const SCHEMA: SchemaRange = SchemaRange { oldest_ok: 1, newest: 1 };
+pub const SCHEMA: SchemaRange = SchemaRange { oldest_ok: 1, newest: 1 };
 
 /// Product's migrations.
-pub(crate) struct Migrator;
+#[derive(Debug)]
+pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {

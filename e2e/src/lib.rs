@@ -1,0 +1,1 @@
+//! Tests of a Shop on a live Kubernetes cluster.

@@ -1,0 +1,101 @@
+//! Pods that are killed under load.
+
+use std::{
+    io::Write as _,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use kube::ResourceExt as _;
+use serde_json::json;
+use shop_bench::load::Mix;
+
+use crate::support::{Scene, all_served, kubectl, postgres, traffic, until};
+
+/// How long the entry of a pod that is gone may stay in Consul, and its address be tried.
+const CLEARED: Duration = Duration::from_secs(2);
+/// How long nobody may try the address then, while requests go on.
+const WATCHED: Duration = Duration::from_secs(5);
+/// The first process of the node that was brought up for the tests: its network is where pods meet.
+const NODE: &str = "SHOP_E2E_NODE_PID";
+
+/// Counts who tries to reach an address of the pods' network: without anybody there it is asked who has it.
+struct Tries {
+    node: String,
+}
+
+impl Tries {
+    /// `None` on a cluster whose network is not at hand.
+    fn count(address: &str) -> Option<Self> {
+        let tries = Self { node: std::env::var(NODE).ok()? };
+        tries.nft(&format!(
+            "add table bridge shop_e2e
+             add counter bridge shop_e2e tries
+             add chain bridge shop_e2e all {{ type filter hook prerouting priority 0; }}
+             add rule bridge shop_e2e all arp daddr ip {address} counter name tries
+             add rule bridge shop_e2e all ip daddr {address} counter name tries"
+        ));
+        Some(tries)
+    }
+
+    /// How many there were, from this call on counted anew.
+    fn take(&self) -> u64 {
+        let said = self.nft("reset counter bridge shop_e2e tries");
+        let mut words = said.split_whitespace().skip_while(|word| *word != "packets");
+        words.nth(1).and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("no counter: {said}"))
+    }
+
+    fn nft(&self, commands: &str) -> String {
+        let network = format!("--net=/proc/{}/ns/net", self.node);
+        let mut nft = Command::new("nsenter");
+        nft.args([&network, "--", "nft", "--file", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut nft = nft.spawn().unwrap();
+        nft.stdin.take().unwrap().write_all(commands.as_bytes()).unwrap();
+        let output = nft.wait_with_output().unwrap();
+        assert!(output.status.success(), "nft: {commands}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+impl Drop for Tries {
+    fn drop(&mut self) {
+        self.nft("delete table bridge shop_e2e");
+    }
+}
+
+#[tokio::test]
+async fn a_pod_that_is_killed_is_out_of_consul_and_not_tried_any_more_within_two_seconds() {
+    let scene = Scene::set("killed").await;
+    scene.postgres().await;
+    let mut spec = postgres(&scene.host());
+    let two = json!({"replicas": 2, "resources": {"requests": {"cpu": "20m"}}});
+    spec["services"] = json!({"user": two, "product": two, "order": two});
+    spec["gateway"]["replicas"] = json!(2);
+    spec["gateway"]["resources"] = two["resources"].clone();
+    scene.apply("demo", &spec).await;
+    let uid = scene.ready("demo").await.uid().unwrap();
+    // What may be repeated without effect has to succeed; gateways do that within their budget.
+    let load = traffic(&scene, "demo", Mix::browsing()).await;
+    for component in ["product", "order", "user"] {
+        let pod = scene.pods(component).await.remove(0);
+        let (id, service) = (pod.uid().unwrap(), format!("demo-{component}"));
+        let address = pod.status.as_ref().and_then(|status| status.pod_ip.clone()).unwrap();
+        kubectl(&["delete", "pod", &pod.name_any(), "--namespace", &scene.namespace, "--force", "--grace-period=0"]);
+        let begun = Instant::now();
+        until("its entry is gone", async || {
+            scene.registry().instances(&uid, &service).await.iter().all(|instance| instance.id != id)
+        })
+        .await;
+        let took = begun.elapsed();
+        println!("{component}: its entry was gone after {:.2} s", took.as_secs_f64());
+        assert!(took < CLEARED, "{component}: {took:?}");
+        tokio::time::sleep_until((begun + CLEARED).into()).await;
+        if let Some(tries) = Tries::count(&address) {
+            // Not a wait for something to happen: nothing may happen meanwhile.
+            tokio::time::sleep(WATCHED).await;
+            assert_eq!(tries.take(), 0, "{component}: {address} was tried");
+        }
+        scene.ready("demo").await;
+    }
+    all_served(load).await;
+}

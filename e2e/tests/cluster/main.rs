@@ -1,0 +1,11 @@
+//! Shops on a live cluster: `e2e/run` brings one up and runs these one after the other, the essential ones first.
+//!
+//! The operator is installed by its chart, so that it runs with the chart's rights and no others. Each test has a namespace of
+//! its own; one that fails leaves logs, events and objects in a folder that it names.
+
+mod charts;
+mod essential;
+mod examples;
+mod numbers;
+mod support;
+mod survival;

@@ -1,0 +1,92 @@
+//! The cluster, and what is installed in it once for all tests.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use k8s_openapi::api::core::v1::Service;
+use kube::{Api, Client, Config, config::KubeConfigOptions};
+use tokio::sync::OnceCell;
+
+/// Where the operator is.
+pub(crate) const OPERATOR_NAMESPACE: &str = "shop-operator";
+/// Where Consul is.
+const CONSUL_NAMESPACE: &str = "consul";
+/// Set where images come from `images/stand-ins` instead of a registry.
+const STAND_INS: &str = "SHOP_E2E_STAND_INS";
+
+/// The way to it.
+pub(crate) struct Cluster {
+    pub(crate) client: Client,
+    /// Consul, from this machine.
+    pub(crate) consul: String,
+}
+
+impl Cluster {
+    /// With Consul and the operator, which are installed by the first test.
+    pub(crate) async fn ready() -> Self {
+        static INSTALLED: OnceCell<()> = OnceCell::const_new();
+        INSTALLED.get_or_init(install).await;
+        Self::reach().await
+    }
+
+    /// As it is.
+    pub(crate) async fn reach() -> Self {
+        let config = Config::from_kubeconfig(&KubeConfigOptions::default()).await.expect("KUBECONFIG names a cluster");
+        let client = Client::try_from(config).unwrap();
+        let services: Api<Service> = Api::namespaced(client.clone(), CONSUL_NAMESPACE);
+        let consul = services.get_opt("consul-server").await.unwrap().and_then(|service| service.spec?.cluster_ip);
+        let consul = consul.filter(|address| address != "None").unwrap_or_default();
+        Self { client, consul: format!("http://{consul}:8500") }
+    }
+}
+
+async fn install() {
+    let mut consul = vec!["upgrade", "--install", "consul", "charts/consul-dev", "--create-namespace", "--wait"];
+    consul.extend(["--namespace", CONSUL_NAMESPACE, "--timeout", "4m"]);
+    if stand_ins() {
+        consul.extend(["--set", "image.repository=localhost/consul,image.tag=1.20.1"]);
+    }
+    helm(&consul);
+    helm(&operator_install(&[]));
+}
+
+/// The arguments that install the operator, or upgrade it.
+pub(crate) fn operator_install<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let mut arguments = vec!["upgrade", "--install", "shop-operator", "charts/shop-operator", "--create-namespace"];
+    arguments.extend(["--namespace", OPERATOR_NAMESPACE, "--wait", "--timeout", "4m"]);
+    arguments.extend(more);
+    arguments
+}
+
+/// Whether images are those that were made here.
+pub(crate) fn stand_ins() -> bool {
+    std::env::var_os(STAND_INS).is_some()
+}
+
+/// The project's folder.
+pub(crate) fn project() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Runs Helm to its end, and gives what it printed.
+pub(crate) fn helm(arguments: &[&str]) -> String {
+    run("helm", arguments).unwrap_or_else(|said| panic!("{said}"))
+}
+
+/// The same with kubectl.
+pub(crate) fn kubectl(arguments: &[&str]) -> String {
+    run("kubectl", arguments).unwrap_or_else(|said| panic!("{said}"))
+}
+
+/// Runs a program in the project's folder to its end; what it said, if that was bad.
+pub(crate) fn run(program: &str, arguments: &[&str]) -> Result<String, String> {
+    let output = Command::new(program).args(arguments).current_dir(project()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        return Ok(said);
+    }
+    let error = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{program} {arguments:?} ended with {}:\n{said}{error}", output.status))
+}

@@ -1,0 +1,208 @@
+//! Whether an object of the cluster still is what was applied, and what can't be changed in place. Pure.
+
+use serde_json::{Map, Value};
+
+use crate::cluster::Kind;
+
+/// What is to be done with an object that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Change {
+    /// Nothing: it is as it was applied.
+    None,
+    /// It is applied again.
+    Apply,
+    /// This field can't change: the object is deleted, and made anew.
+    Recreate(&'static str),
+    /// This field can't change, and the object holds what can't be made anew.
+    Refuse(&'static str),
+}
+
+/// What is to be done. `wanted` has the digest among its annotations.
+pub(super) fn change(kind: Kind, live: &Value, wanted: &Value) -> Change {
+    if let Some(obstacle) = immutable(kind, live, wanted) {
+        return obstacle;
+    }
+    if is_part(wanted, live, Field::Any) { Change::None } else { Change::Apply }
+}
+
+/// Fields that the API server refuses to change.
+fn immutable(kind: Kind, live: &Value, wanted: &Value) -> Option<Change> {
+    let differs = |pointer: &str| {
+        let wanted = wanted.pointer(pointer)?;
+        (live.pointer(pointer) != Some(wanted)).then_some(())
+    };
+    match kind {
+        Kind::Deployment => differs("/spec/selector").map(|()| Change::Recreate("spec.selector")),
+        // Whether there is an address at all can't change; which one is the server's business.
+        Kind::Service => {
+            let headless = |service: &Value| service.pointer("/spec/clusterIP").is_some_and(|ip| ip == "None");
+            (headless(live) != headless(wanted)).then_some(Change::Recreate("spec.clusterIP"))
+        }
+        Kind::PersistentVolumeClaim => ["/spec/storageClassName", "/spec/accessModes"]
+            .into_iter()
+            .zip(["spec.storageClassName", "spec.accessModes"])
+            .find_map(|(pointer, field)| differs(pointer).map(|()| Change::Refuse(field)))
+            .or_else(|| {
+                let storage = |claim: &Value| quantity(claim.pointer("/spec/resources/requests/storage")?.as_str()?);
+                let shrinks = storage(wanted)? < storage(live)?;
+                shrinks.then_some(Change::Refuse("spec.resources.requests.storage"))
+            }),
+        _ => None,
+    }
+}
+
+/// How a value is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Any,
+    /// An amount, which the server writes in its own way.
+    Quantity,
+}
+
+/// Names of fields, and of members of `requests` and `limits`, that are amounts.
+const QUANTITIES: [&str; 4] = ["cpu", "memory", "storage", "ephemeral-storage"];
+const SIZE_LIMIT: &str = "sizeLimit";
+
+/// Whether all of `wanted` is in `live`, which has defaults and the fields of others besides.
+fn is_part(wanted: &Value, live: &Value, field: Field) -> bool {
+    match (wanted, live) {
+        (Value::Null, _) => true,
+        (Value::Object(wanted), Value::Object(live)) => wanted.iter().all(|(name, wanted)| {
+            let field =
+                if QUANTITIES.contains(&name.as_str()) || name == SIZE_LIMIT { Field::Quantity } else { Field::Any };
+            live.get(name).map_or_else(|| is_nothing(wanted), |live| is_part(wanted, live, field))
+        }),
+        (Value::Array(wanted), Value::Array(live)) => is_part_of_list(wanted, live),
+        (Value::String(wanted), Value::String(live)) if field == Field::Quantity => {
+            wanted == live || quantity(wanted).is_some_and(|wanted| Some(wanted) == quantity(live))
+        }
+        (wanted, live) => wanted == live,
+    }
+}
+
+/// Lists of values are one thing; elements of lists of objects may be in another order, and others may have added some.
+fn is_part_of_list(wanted: &[Value], live: &[Value]) -> bool {
+    if wanted.is_empty() {
+        return live.is_empty();
+    }
+    if wanted.iter().all(Value::is_object) && wanted.len() <= live.len() {
+        return wanted.iter().all(|wanted| live.iter().any(|live| is_part(wanted, live, Field::Any)));
+    }
+    wanted == live
+}
+
+/// What the server leaves out when it is empty.
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(list) => list.is_empty(),
+        Value::Object(object) => object.values().all(is_nothing),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+/// An amount in thousandths, as `resource.Quantity` of Kubernetes reads it.
+fn quantity(text: &str) -> Option<i128> {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '-').unwrap_or(text.len());
+    let (number, suffix) = text.split_at(digits);
+    let (numerator, denominator): (i128, i128) = match suffix {
+        "m" => (1, 1),
+        "" => (1000, 1),
+        "k" => (1_000_000, 1),
+        "M" => (1_000_000_000, 1),
+        "G" => (1_000_000_000_000, 1),
+        "T" => (1_000_000_000_000_000, 1),
+        "Ki" => (1000 << 10, 1),
+        "Mi" => (1000 << 20, 1),
+        "Gi" => (1000 << 30, 1),
+        "Ti" => (1000 << 40, 1),
+        "u" => (1, 1000),
+        _ => return None,
+    };
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let scale = 10_i128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
+    let value: i128 = format!("{whole}{fraction}").parse().ok()?;
+    Some(value.checked_mul(numerator)? / denominator / scale)
+}
+
+/// Sets an annotation of an object.
+pub(super) fn annotate(object: &mut Value, name: &str, value: &str) {
+    if let Some(metadata) = object.pointer_mut("/metadata").and_then(Value::as_object_mut) {
+        let annotations = metadata.entry("annotations").or_insert_with(|| Value::Object(Map::new()));
+        if let Some(annotations) = annotations.as_object_mut() {
+            annotations.insert(name.to_owned(), Value::String(value.to_owned()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn defaults_and_what_others_add_are_no_difference_and_what_they_change_is() {
+        let wanted = json!({"spec": {
+            "containers": [{"name": "user", "env": [{"name": "A", "value": "1"}], "args": ["a"],
+                "resources": {"limits": {"cpu": "1000m", "memory": "1024Mi"}}, "volumeMounts": [{"mountPath": "/tmp"}]}],
+            "volumes": [{"name": "tmp", "emptyDir": {}}], "egress": [],
+        }});
+        let same = |live: &Value| is_part(&wanted, live, Field::Any);
+        let live = json!({"spec": {
+            "containers": [
+                {"name": "injected"},
+                {"name": "user", "env": [{"name": "B", "value": "2"}, {"name": "A", "value": "1"}], "args": ["a"],
+                 "resources": {"limits": {"cpu": "1", "memory": "1Gi"}}, "imagePullPolicy": "Always",
+                 "volumeMounts": [{"mountPath": "/tmp", "name": "tmp"}]}],
+            "volumes": [{"name": "tmp", "emptyDir": {}}, {"name": "other"}], "restartPolicy": "Always",
+        }});
+        assert!(same(&live));
+        for (pointer, value) in [
+            ("/spec/containers/1/env/1/value", json!("2")),
+            ("/spec/containers/1/args", json!(["a", "b"])),
+            ("/spec/containers/1/resources/limits/cpu", json!("2")),
+            ("/spec/containers/1/name", json!("other")),
+            ("/spec/volumes", json!([])),
+            ("/spec/containers", json!(null)),
+        ] {
+            let mut changed = live.clone();
+            *changed.pointer_mut(pointer).unwrap() = value;
+            assert!(!same(&changed), "{pointer}");
+        }
+        let mut opened = live;
+        opened["spec"]["egress"] = json!([{}]);
+        assert!(!same(&opened), "a list that was to be empty");
+    }
+
+    #[test]
+    fn amounts_are_compared_by_what_they_say() {
+        for (one, other) in [("1", "1000m"), ("1Gi", "1024Mi"), ("0.5", "500m"), ("1.5Gi", "1536Mi"), ("1k", "1000")] {
+            assert_eq!(quantity(one), quantity(other), "{one}");
+            assert!(quantity(one).is_some());
+        }
+        assert_ne!(quantity("1G"), quantity("1Gi"));
+        for bad in ["", "much", "1Xi", "1.2.3"] {
+            assert_eq!(quantity(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_change_is_made_anew_or_refused() {
+        let selector = |name: &str| json!({"spec": {"selector": {"matchLabels": {"name": name}}}});
+        assert_eq!(change(Kind::Deployment, &selector("a"), &selector("b")), Change::Recreate("spec.selector"));
+        assert_eq!(change(Kind::Deployment, &selector("a"), &selector("a")), Change::None);
+        let (headless, not) = (json!({"spec": {"clusterIP": "None"}}), json!({"spec": {}}));
+        let live = json!({"spec": {"clusterIP": "10.0.0.1"}});
+        assert_eq!(change(Kind::Service, &live, &headless), Change::Recreate("spec.clusterIP"));
+        assert_eq!(change(Kind::Service, &live, &not), Change::None);
+        let claim = |class: Option<&str>, size: &str| json!({"spec": {"storageClassName": class, "resources": {"requests": {"storage": size}}}});
+        let live = claim(Some("fast"), "1Gi");
+        assert_eq!(change(Kind::PersistentVolumeClaim, &live, &claim(Some("fast"), "1024Mi")), Change::None);
+        assert_eq!(change(Kind::PersistentVolumeClaim, &live, &claim(Some("fast"), "2Gi")), Change::Apply);
+        let shrunk = Change::Refuse("spec.resources.requests.storage");
+        assert_eq!(change(Kind::PersistentVolumeClaim, &live, &claim(Some("fast"), "1Mi")), shrunk);
+        let moved = Change::Refuse("spec.storageClassName");
+        assert_eq!(change(Kind::PersistentVolumeClaim, &live, &claim(Some("slow"), "1Gi")), moved);
+    }
+}

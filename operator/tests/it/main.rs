@@ -1,0 +1,17 @@
+//! The operator against a real API server, etcd and controllers, and a real Consul. There is no kubelet: the tests say what
+//! becomes of pods.
+//!
+//! What an operator must survive is a list of rows; each that needs no node is a test here whose name begins with the row's
+//! number. Those that need one are in `e2e/`.
+
+mod fields;
+mod leader;
+mod many;
+mod progress;
+mod quiet;
+mod registry;
+mod schema;
+mod secrets;
+mod support;
+mod upgrades;
+mod watches;

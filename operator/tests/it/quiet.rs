@@ -1,0 +1,79 @@
+//! Nothing is written or said that was written or said before.
+
+use k8s_openapi::api::{core::v1::Secret, events::v1::Event};
+use kube::api::{ListParams, Patch, PatchParams};
+use serde_json::json;
+use shop_operator::shop::Shop;
+
+use crate::support::{World, condition, postgres, smallest};
+
+#[tokio::test]
+async fn row_23_nothing_is_written_in_ten_resyncs_in_which_nothing_changed() {
+    let Some(world) = World::start("quiet").await else { return };
+    world.databases().await;
+    world.apply("small", &smallest(&world.consul.url())).await;
+    let mut spec = postgres(&world.consul.url());
+    spec["gateway"] = json!({"replicas": 2, "ingress": {"host": "quiet.localhost"}});
+    spec["services"] = json!({
+        "product": {"autoscaling": {"minReplicas": 1, "maxReplicas": 3}}, "order": {"replicas": 2},
+    });
+    spec["settings"] = json!({"rateLimit": {"requestsPerSecond": 10, "burst": 20}, "paymentTimeout": "15m"});
+    world.apply("large", &spec).await;
+    world.ready("small").await;
+    world.ready("large").await;
+    // What the controllers had yet to say of it has been heard.
+    world.looked_again("large").await;
+    world.looked_again("small").await;
+    let index = async || world.consul.get("/v1/kv/shops/?recurse").await.unwrap();
+    let before = index().await;
+    world.proxy.forget();
+    for _ in 0..10 {
+        world.resync(&["small", "large"]).await;
+    }
+    let written: Vec<_> =
+        world.proxy.asked().into_iter().filter(|asked| asked.verb == shop_testing_kubernetes::Verb::Write).collect();
+    assert_eq!(written, []);
+    assert_eq!(index().await, before);
+}
+
+/// Notes of the events of a Shop that mention a word, in the order in which they came.
+async fn notes(world: &World, word: &str) -> Vec<String> {
+    let mut events = world.api::<Event>().list(&ListParams::default()).await.unwrap().items;
+    events.sort_by_key(|event| event.event_time.clone().map(|time| time.0));
+    events.into_iter().filter_map(|event| event.note).filter(|note| note.contains(word)).collect()
+}
+
+#[tokio::test]
+async fn row_24_an_error_that_comes_again_is_told_again_and_one_that_changed_anew() {
+    let Some(world) = World::start("events").await else { return };
+    world.apply("demo", &postgres(&world.consul.url())).await;
+    world.wait("the missing Secret is told of", async || !notes(&world, "Secret db").await.is_empty()).await;
+    world.looked_again("demo").await;
+    let first = notes(&world, "Secret db").await;
+
+    // The error changes: the Secret is there without its keys.
+    let empty: Secret = serde_json::from_value(json!({"metadata": {"name": "db"}})).unwrap();
+    world.api::<Secret>().create(&kube::api::PostParams::default(), &empty).await.unwrap();
+    world.touch("demo").await;
+    world.wait("the missing key is told of", async || notes(&world, "Secret db").await.len() > first.len()).await;
+    let second = notes(&world, "Secret db").await;
+    assert!(!first.contains(second.last().unwrap()), "{second:?}");
+
+    // It is over, and comes again.
+    let url = |name: &str| format!("postgres://shop:secret@db.example:5432/{name}");
+    let full = json!({"stringData": {"user": url("user"), "product": url("product"), "order": url("order")}});
+    world.api::<Secret>().patch("db", &PatchParams::default(), &Patch::Merge(full)).await.unwrap();
+    world.touch("demo").await;
+    world.ready("demo").await;
+    let before = notes(&world, "Secret db").await;
+    world.delete::<Secret>("db").await;
+    world.touch("demo").await;
+    world.wait("it is told of again", async || notes(&world, "Secret db").await.len() > before.len()).await;
+    world
+        .until::<Shop>("demo", "a condition has the present text", |shop| {
+            let conditions = shop.status.iter().flat_map(|status| &status.conditions);
+            let told = conditions.into_iter().any(|condition| condition.message.contains("Secret db"));
+            told && condition(shop, "Degraded") == Some(true)
+        })
+        .await;
+}

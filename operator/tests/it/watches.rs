@@ -1,0 +1,69 @@
+//! What the operator hears of is only a hint where to look.
+
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
+use serde_json::json;
+use shop_testing_kubernetes::{Fault, Verb};
+
+use crate::support::{RHYTHM, World, postgres, smallest};
+
+#[tokio::test]
+async fn row_03_a_lost_event_of_any_kind_is_made_up_for() {
+    let Some(world) = World::start("lost").await else { return };
+    world.apply("demo", &smallest(&world.consul.url())).await;
+    world.ready("demo").await;
+    // From now on no watch tells anything. Bookmarks come, so nobody can tell that anything is missing.
+    world.proxy.sieve(|_, event| event["type"] == "BOOKMARK");
+    world.delete::<ConfigMap>("demo-settings").await;
+    world.until::<ConfigMap>("demo-settings", "it comes back", |_| true).await;
+    world.apply("other", &smallest(&world.consul.url())).await;
+    world.until::<Deployment>("other-gateway", "a Shop that nobody told of is found", |_| true).await;
+}
+
+#[tokio::test]
+async fn row_03_watches_that_are_silent_are_begun_anew_and_show() {
+    let Some(world) = World::start("silent").await else { return };
+    world.apply("demo", &smallest(&world.consul.url())).await;
+    world.ready("demo").await;
+    // The connections stay open, and nothing comes any more; new watches find nobody either.
+    world.proxy.sieve(|_, _| false);
+    world.proxy.rule(|asked| if asked.verb == Verb::Watch { Fault::Hang } else { Fault::Pass });
+    let pulse = world.operator.as_ref().unwrap().pulse.clone();
+    world.wait("the silence shows", async || pulse.oldest().is_some_and(|(_, age)| age > RHYTHM.silence())).await;
+    world.proxy.behave();
+    world.proxy.break_off();
+    world.wait("the watches are back", async || pulse.oldest().is_some_and(|(_, age)| age < RHYTHM.silence())).await;
+    world.delete::<ConfigMap>("demo-settings").await;
+    world.until::<ConfigMap>("demo-settings", "it comes back", |_| true).await;
+}
+
+#[tokio::test]
+async fn row_05_an_older_spec_that_comes_late_starts_nothing() {
+    let Some(mut world) = World::start("older").await else { return };
+    world.databases().await;
+    let mut spec = postgres(&world.consul.url());
+    world.apply("demo", &spec).await;
+    let older = serde_json::to_value(world.ready("demo").await).unwrap();
+    spec["version"] = json!("0.2.0");
+    world.apply("demo", &spec).await;
+    world.ready("demo").await;
+    world.kill().await;
+
+    // An API server that is behind lists the Shop as it was.
+    let mut list = json!({"apiVersion": "shop-operator.io/v1alpha1", "kind": "ShopList", "items": [older]});
+    list["metadata"] = json!({"resourceVersion": older["metadata"]["resourceVersion"]});
+    let list = list.to_string();
+    world.proxy.forget();
+    world.proxy.rule(move |asked| {
+        if asked.resource == "shops" && asked.name.is_none() && asked.verb == Verb::Read {
+            return Fault::Body(list.clone());
+        }
+        Fault::Pass
+    });
+    world.operate().await;
+    world.looked_again("demo").await;
+    world.ready("demo").await;
+    let changes = world.proxy.changes();
+    let irreversible = changes.iter().filter(|asked| matches!(asked.resource.as_str(), "jobs" | "deployments"));
+    assert_eq!(irreversible.collect::<Vec<_>>(), Vec::<&shop_testing_kubernetes::Asked>::new());
+    assert_eq!(world.versions("demo").await, [(); 4].map(|()| Some("0.2.0".to_owned())));
+}
