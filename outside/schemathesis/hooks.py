@@ -29,11 +29,14 @@ REASONS = [
     (r"/address_id", r"give a shipping_address or an address_id, not both"),
     (r"/shipping_address", r"is required, unless address_id is given"),
     (r"(/shipping_address)?/country", r"must be an ISO 3166-1 alpha-2 code, such as DE"),
-    (r"(/price|/amount)?/currency", r"must be .*"),
+    (r"(/price|/amount)?/currency", r"(must be|not an active) .*"),
+    (r"/(parent_id|category_id)", r"is no category"),
     (r"/.*", r"(the name )?must not contain control characters"),
     # Blanks at the ends do not count.
     (r"/.*", r"(the name )?must not be empty"),
     (r"/amount/amount", r"must be at most \d+"),
+    # Which Schemathesis takes from no schema when it tries the edges of headers that may be left out.
+    (r"If-Match", r"must be one ETag of this resource, .*"),
     # 77.0 is an integer to JSON Schema; to the shop a number with a fraction is a mistake waiting to happen.
     (r"/.*", r"invalid type: floating point `-?\d+\.0`, expected .*"),
 ]
@@ -62,7 +65,7 @@ def before_call(context, case, kwargs):
     if operation not in PROVIDERS or (case.meta and not case.meta.generation.mode.is_positive):
         return
     turns[operation] += 1
-    if turns[operation] % 2 == 1:
+    if turns[operation] % 2 == 1 or operation in ENDLESS:
         PROVIDERS[operation](case)
 
 
@@ -73,6 +76,9 @@ def after_call(context, case, response):
 
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
+    if failure.title == "SSE event violates schema":
+        # OpenAPI 3.1 can say that a stream is text, and only 3.2 what its events are; the check takes one for the other.
+        return False
     if type(failure).__name__ != "RejectedPositiveData":
         return True
     problem = response.json()
@@ -144,6 +150,12 @@ def new_product(case):
     case.body = {"sku": name, "slug": name, "name": name, "description": "", "price": price, "attributes": {}}
 
 
+def category(case):
+    case.path_parameters = {"category": SHOP.new_category()["id"]}
+    # Its version, if one is given, would be another's.
+    case.headers = {name: value for name, value in (case.headers or {}).items() if name.lower() != "if-match"}
+
+
 def new_order(case):
     items = [{"product_id": SHOP.new_product()["id"], "quantity": 1}]
     case.headers = {**(case.headers or {}), **fresh_key()}
@@ -187,6 +199,9 @@ def first_page(case):
 
 
 USES_UP_ITS_CALLER = {"delete_me", "change_password"}
+# The stream of an order that goes on has no end to be waited for. Ids of such are learnt from answers, so that none of
+# its valid requests stays as generated.
+ENDLESS = {"watch_order"}
 PROVIDERS = {
     "register": registration,
     "login": login,
@@ -199,6 +214,9 @@ PROVIDERS = {
     "update_user": user,
     "list_users": first_page,
     "list_products": first_page,
+    "get_category": category,
+    "update_category": category,
+    "delete_category": category,
     "get_product": product,
     "get_availability": product,
     "get_inventory": product,
@@ -210,6 +228,7 @@ PROVIDERS = {
     "list_orders": first_page,
     "get_order": order_in("reserved"),
     "list_order_history": order_in("reserved"),
+    "watch_order": order_in("cancelled"),
     "cancel_order": order_in("reserved"),
     "record_payment": money_for("reserved"),
     "ship_order": order_in("paid"),

@@ -87,6 +87,10 @@ class Shop:
         self.admin.ask("POST", f"/products/{product['id']}/inventory/adjustments", 201, stock, fresh_key())
         return product
 
+    def new_category(self) -> dict:
+        slug = f"category-{self.unique()}"
+        return self.admin.ask("POST", "/categories", 201, {"slug": slug, "name": slug})
+
     def new_address(self, owner: Account) -> dict:
         return owner.ask("POST", "/users/me/addresses", 201, ADDRESS | {"label": "home"})
 

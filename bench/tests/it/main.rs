@@ -1,5 +1,5 @@
 //! The load generator against servers that behave, stall, refuse and break as a test wants it, each of which keeps its own
-//! count. Against the real shop it is tried in services/standalone.
+//! count, and the floors of the benchmark. Against the real shop the generator is tried in services/standalone.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
@@ -8,6 +8,7 @@ mod connections;
 mod coordinated_omission;
 mod endings;
 mod fake_shop;
+mod floors;
 mod shapes;
 
 use std::time::Duration;

@@ -23,6 +23,7 @@ use tokio::{
     net::TcpStream,
     time::{Instant, sleep_until, timeout},
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     inbound::{Goodbye, Greeting, Inbound},
@@ -84,6 +85,28 @@ pub(crate) struct Made {
     pub(crate) sender: SendRequest<RequestBody>,
     goodbye: Goodbye,
     retires: Option<Instant>,
+    ended: CancellationToken,
+}
+
+/// The end of a connection, to be waited for.
+pub(crate) struct Ending {
+    ended: CancellationToken,
+    goodbye: Goodbye,
+    retires: Option<Instant>,
+}
+
+impl Made {
+    pub(crate) fn ending(&self) -> Ending {
+        Ending { ended: self.ended.clone(), goodbye: self.goodbye.clone(), retires: self.retires }
+    }
+}
+
+impl Ending {
+    /// Waits until the connection has ended; whether the peer broke it off, unless this side let go of it.
+    pub(crate) async fn is_abrupt(self) -> bool {
+        self.ended.cancelled().await;
+        !self.goodbye.was_said() && self.retires.is_none_or(|retires| Instant::now() < retires)
+    }
 }
 
 /// What is known of a request that got no answer.
@@ -125,7 +148,7 @@ fn http2_error(error: &hyper::Error) -> Option<&h2::Error> {
 
 impl Connection {
     pub(crate) fn new(made: Made, load: Arc<AtomicUsize>, epoch: u64) -> Self {
-        let Made { sender, goodbye, retires } = made;
+        let Made { sender, goodbye, retires, ended: _ } = made;
         Self { sender, goodbye, retires, load, epoch }
     }
 
@@ -179,7 +202,8 @@ where
         .await
         .map_err(ConnectError::Handshake)?;
     let retires = tls.map(|tls| Instant::now() + tls.connection_age());
-    let metrics = Arc::clone(&upstream.metrics);
+    let (metrics, ended) = (Arc::clone(&upstream.metrics), CancellationToken::new());
+    let end = ended.clone().drop_guard();
     // Ends when the peer closes, or when the last handle is gone and its calls are done.
     tokio::spawn(async move {
         metrics.connected();
@@ -196,9 +220,10 @@ where
             () = cut => tracing::debug!("A connection whose calls did not end in time was cut."),
         }
         metrics.disconnected();
+        drop(end);
     });
     match greeting.await {
-        Ok(Greeting::Http2) => Ok(Made { sender, goodbye, retires }),
+        Ok(Greeting::Http2) => Ok(Made { sender, goodbye, retires, ended }),
         Ok(Greeting::Refused(error)) => Err(error.into()),
         Ok(Greeting::Tls) => Err(ConnectError::WantsTls),
         Ok(Greeting::Foreign) | Err(_) => Err(ConnectError::NotHttp2),

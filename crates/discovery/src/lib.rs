@@ -10,6 +10,7 @@ mod discovery;
 mod found;
 mod inbound;
 mod link;
+mod lookout;
 mod member;
 mod members;
 mod metrics;

@@ -213,10 +213,12 @@ impl Member {
     ) -> Result<Connection, Unreachable> {
         match connection::connect(&self.instance.authority, &self.upstream).await {
             Ok(made) => {
+                let ending = made.ending();
                 let connection = Connection::new(made, load, epoch);
                 let mut state = self.state.lock();
                 if state.epoch == epoch && !self.left.is_cancelled() {
                     state.slots[index] = Slot::Open(connection.clone());
+                    tokio::spawn(Arc::clone(&self).look_after(ending, epoch));
                 }
                 Ok(connection)
             }
@@ -245,6 +247,11 @@ impl Member {
             error = error as &dyn std::error::Error,
             "An instance can't be reached."
         );
+    }
+
+    /// Whether it was not ejected since, and is still of the set.
+    pub(crate) fn is_at(&self, epoch: u64) -> bool {
+        self.state.lock().epoch == epoch && !self.left.is_cancelled()
     }
 
     /// Takes the instance out until a probe or a call that had no other choice finds it well.

@@ -58,6 +58,30 @@ async fn an_instance_that_refuses_is_left_alone_and_comes_back_after_its_restart
 }
 
 #[tokio::test]
+async fn an_instance_that_dies_between_calls_is_out_before_the_next() {
+    let doomed = Server::good().await;
+    let good = Server::good().await;
+    let pool = pool(&[&doomed, &good]);
+    // For longer than a connection must have lasted to be worth another.
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(200) {
+        register(&pool).await.unwrap();
+    }
+    let address = doomed.kill().await;
+    let vacant = TcpListener::bind(address).await.unwrap();
+    let knock = tokio::time::timeout(Duration::from_secs(10), vacant.accept()).await;
+    drop((knock.expect("it is looked for though nobody calls").unwrap(), vacant));
+
+    // Whoever has its address now would take calls, and says that it is not well.
+    let heir = Server::start_at(address, |_| Reply::Status(Status::unavailable("somebody else"))).await;
+    eventually("it is probed", async || heir.calls_of(HEALTH) > 0).await;
+    for _ in 0..10 {
+        register(&pool).await.unwrap();
+    }
+    assert_eq!(heir.calls(), 0);
+}
+
+#[tokio::test]
 async fn the_only_instance_fails_fast_and_serves_again_at_once() {
     let server = Server::good().await;
     let pool = pool(&[&server]);

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use utoipa::openapi::{
     Content, Header, HeaderBuilder, ObjectBuilder, OpenApi, Ref, RefOr, Response, Schema,
     link::Link,
-    path::Operation,
-    schema::{ArrayItems, Type},
+    path::{Operation, Parameter},
+    schema::{ArrayItems, SchemaType, Type},
 };
 
 /// Headers of every answer: name, description, example.
@@ -94,6 +94,7 @@ pub(super) fn complete(document: &mut OpenApi) {
 type Schemas = BTreeMap<String, RefOr<Schema>>;
 
 fn complete_operation(operation: &mut Operation, schemas: &Schemas) {
+    operation.parameters.iter_mut().flatten().for_each(without_null);
     if let Some(RefOr::T(body)) = &mut operation.request_body {
         body.content.values_mut().for_each(|content| add_example(content, schemas));
     }
@@ -109,6 +110,17 @@ fn complete_operation(operation: &mut Operation, schemas: &Schemas) {
                 .fold(Link::builder().operation_id(*target), |link, (name, value)| link.parameter(*name, *value));
             response.links.insert((*target).to_owned(), link.build().into());
         }
+    }
+}
+
+/// A parameter that may be left out is there with a value or not there: what `Option` says of JSON is not so of it.
+fn without_null(parameter: &mut RefOr<Parameter>) {
+    if let RefOr::T(parameter) = parameter
+        && let Some(RefOr::T(Schema::Object(object))) = &mut parameter.schema
+        && let SchemaType::Array(types) = &object.schema_type
+        && let [one] = types.iter().filter(|of| **of != Type::Null).collect::<Vec<_>>()[..]
+    {
+        object.schema_type = SchemaType::Type(one.clone());
     }
 }
 

@@ -65,7 +65,7 @@ pub(crate) struct NewCategory {
     #[schema(min_length = 1, max_length = 100, pattern = "^[a-z0-9-]+$")]
     pub slug: String,
     /// What it is called.
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(min_length = 1, max_length = 100)]
     pub name: String,
     /// The category it is below; left out or `null` at the top.
     pub parent_id: Option<Id>,
@@ -88,7 +88,7 @@ pub(crate) struct CategoryPatch {
     pub slug: Patch<String>,
     /// What it is called.
     #[serde(default)]
-    #[schema(value_type = String, min_length = 1, max_length = 200, required = false)]
+    #[schema(value_type = String, min_length = 1, max_length = 100, required = false)]
     pub name: Patch<String>,
     /// The category it is below. What is below it moves along.
     #[serde(default)]

@@ -177,6 +177,7 @@ pub struct ListProductsQuery {
     pub q: Option<String>,
     /// Only products in this category or below it, by its id or slug.
     #[param(min_length = 1, max_length = 100)]
+    #[serde(default, deserialize_with = "id_or_slug")]
     pub category: Option<String>,
     /// Only products that cost at least this, in minor units.
     #[param(minimum = 0)]
@@ -201,6 +202,17 @@ pub struct ListProductsQuery {
     /// What to add to each product.
     #[param(inline)]
     pub include: Option<Include>,
+}
+
+/// What could be a category's name. Nothing at all is a mistake, since there is no filter without the parameter.
+fn id_or_slug<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    const LONGEST: usize = 100;
+    let text = String::deserialize(deserializer)?;
+    if (1..=LONGEST).contains(&text.chars().count()) {
+        Ok(Some(text))
+    } else {
+        Err(de::Error::custom("must be the id or the slug of a category"))
+    }
 }
 
 impl From<ListProductsQuery> for product::ListProductsRequest {

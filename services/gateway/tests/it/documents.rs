@@ -100,6 +100,20 @@ fn every_body_has_an_example_and_every_answer_its_headers() {
 }
 
 #[test]
+fn a_parameter_is_left_out_and_never_null() {
+    let document = document();
+    let mut types = 0;
+    for (method, path, operation) in operations(&document) {
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let of = &resolved(&document, &parameter["schema"])["type"];
+            assert!(of.is_string(), "{method} {path}: {} is of {of}", parameter["name"]);
+            types += 1;
+        }
+    }
+    assert!(types > 50, "{types}");
+}
+
+#[test]
 fn every_link_leads_to_an_operation_and_its_parameters() {
     let document = document();
     let operations = operations(&document);

@@ -265,6 +265,7 @@ async fn queries() {
         ("/products?limit=99999999999999999999", "limit"),
         ("/products?limit=1&limit=2", "limit"),
         ("/products?sort=age", "sort"),
+        ("/products?category=", "category"),
         ("/products?in_stock=yes", "in_stock"),
         ("/products?min_price=1.5", "min_price"),
         ("/products?status=gone", "status"),

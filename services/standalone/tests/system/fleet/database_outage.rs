@@ -17,8 +17,8 @@ const OUTAGE: Duration = Duration::from_mins(1);
 const HANG: Duration = Duration::from_secs(20);
 /// The load before, between and after.
 const CALM: Duration = Duration::from_secs(10);
-/// How soon everything is served again. Connections are made anew within a second or two.
-const RECOVERY: Duration = Duration::from_secs(30);
+/// How soon everything is served again. It takes seconds; what a loaded machine needs besides.
+const RECOVERY: Duration = Duration::from_mins(1);
 /// What a process may take more than before while it has no database: requests that wait for a connection, and no more
 /// than may be in flight.
 const MORE_KIB: u64 = 64 * 1024;

@@ -60,7 +60,7 @@ async fn a_change_reaches_every_gateway_and_an_invalid_one_none() {
 async fn minutes_to_pay(fleet: &Fleet) -> u64 {
     let product = Client::admin(fleet).await.product(100, 1).await;
     let (customer, _) = Client::customer(fleet).await;
-    let placed = customer.order_until_settled("for the settings", &order_of(product, 1)).await.expect(201);
+    let placed = customer.order_until_settled("for-the-settings", &order_of(product, 1)).await.expect(201);
     let expires: shop_types::Instant = placed.body["expires_at"].as_str().unwrap().parse().unwrap();
     expires.since(shop_types::Instant::now()).as_secs() / 60
 }
