@@ -181,12 +181,12 @@ impl Apply<'_> {
             }
             Ok(Done::Waiting(why)) => {
                 applied.unfinished = true;
-                applied.problems.push(Problem::waiting(what, why));
+                applied.problems.push(Problem::waiting(&what, &why));
             }
             Ok(Done::Refused(problem)) => applied.problems.push(problem),
             // The next run reads what is there now.
             Err(error) if error.is_conflict() => applied.unfinished = true,
-            Err(error @ ApiError::Refused { .. }) => applied.problems.push(Problem::refused(what, &error)),
+            Err(error @ ApiError::Refused { .. }) => applied.problems.push(Problem::refused(&what, &error)),
             Err(error) => return Err(error),
         }
         Ok(())
@@ -197,15 +197,11 @@ impl Apply<'_> {
         complete(kind, &mut object);
         let digest = digest(&[object.to_string()]);
         annotate(&mut object, names::APPLIED, &digest);
-        let found;
-        let live = match self.world.get(kind, &name) {
-            Some(live) => Some(live),
-            None => {
-                // It may be there without the labels.
-                found = self.context.cluster.get(kind, self.namespace(), &name).await?;
-                found.as_ref()
-            }
-        };
+        let labelled = self.world.get(kind, &name);
+        // It may be there without the labels.
+        let other =
+            if labelled.is_none() { self.context.cluster.get(kind, self.namespace(), &name).await? } else { None };
+        let live = labelled.or(other.as_ref());
         let Some(live) = live else {
             if kind == Kind::Job {
                 self.is_current().await?;
@@ -214,7 +210,7 @@ impl Apply<'_> {
             return Ok(Done::Written);
         };
         if let Some(owner) = self.other_owner(live) {
-            return Ok(Done::Refused(Problem::foreign(format!("{kind} {name}"), owner)));
+            return Ok(Done::Refused(Problem::foreign(&format!("{kind} {name}"), &owner)));
         }
         if live.metadata.deletion_timestamp.is_some() {
             return Ok(Done::Waiting("it is being deleted; another one follows when it is gone".to_owned()));
@@ -239,7 +235,7 @@ impl Apply<'_> {
                 self.context.events.tell(self.shop, "Recreated", note).await;
                 self.delete(kind, live).await
             }
-            Change::Refuse(field) => Ok(Done::Refused(Problem::immutable(format!("{kind} {name}"), field))),
+            Change::Refuse(field) => Ok(Done::Refused(Problem::immutable(&format!("{kind} {name}"), field))),
         }
     }
 
