@@ -63,18 +63,18 @@ pub(super) async fn apply(
     let wanted: BTreeSet<(Kind, String)> = children.iter().map(|child| (child.kind, child.name.clone())).collect();
     for (component, replicas) in hand_overs {
         let what = format!("the number of pods of {}", component.name());
-        apply.note(&mut applied, what, apply.hand_over(component, replicas).await)?;
+        apply.note(&mut applied, &what, apply.hand_over(component, replicas).await)?;
     }
     for child in children {
         let what = format!("{} {}", child.kind, child.name);
-        apply.note(&mut applied, what, apply.child(child).await)?;
+        apply.note(&mut applied, &what, apply.child(child).await)?;
     }
     for kind in PRUNED {
         for object in world.all(kind).filter(|object| is_controlled_by(&object.metadata, names::uid_of(shop))) {
             let name = object.metadata.name.clone().unwrap_or_default();
             let held = matches!(kind, Kind::HorizontalPodAutoscaler | Kind::Ingress) && untouched.contains(&name);
             if !held && !wanted.contains(&(kind, name.clone())) {
-                apply.note(&mut applied, format!("{kind} {name}"), apply.delete(kind, object).await)?;
+                apply.note(&mut applied, &format!("{kind} {name}"), apply.delete(kind, object).await)?;
             }
         }
     }
@@ -93,7 +93,7 @@ pub(super) async fn delete_jobs(
     for name in jobs {
         let Some(job) = world.get(Kind::Job, name) else { continue };
         if is_controlled_by(&job.metadata, names::uid_of(shop)) {
-            apply.note(&mut applied, format!("Job {name}"), apply.delete(Kind::Job, job).await)?;
+            apply.note(&mut applied, &format!("Job {name}"), apply.delete(Kind::Job, job).await)?;
         }
     }
     Ok(applied)
@@ -167,7 +167,7 @@ impl Apply<'_> {
     }
 
     /// Sorts out what came of one object.
-    fn note(&self, applied: &mut Applied, what: String, done: Result<Done, ApiError>) -> Result<(), ApiError> {
+    fn note(&self, applied: &mut Applied, what: &str, done: Result<Done, ApiError>) -> Result<(), ApiError> {
         match done {
             Ok(Done::Nothing) => {}
             Ok(Done::Written) => {
@@ -181,12 +181,12 @@ impl Apply<'_> {
             }
             Ok(Done::Waiting(why)) => {
                 applied.unfinished = true;
-                applied.problems.push(Problem::waiting(&what, &why));
+                applied.problems.push(Problem::waiting(what, &why));
             }
             Ok(Done::Refused(problem)) => applied.problems.push(problem),
             // The next run reads what is there now.
             Err(error) if error.is_conflict() => applied.unfinished = true,
-            Err(error @ ApiError::Refused { .. }) => applied.problems.push(Problem::refused(&what, &error)),
+            Err(error @ ApiError::Refused { .. }) => applied.problems.push(Problem::refused(what, &error)),
             Err(error) => return Err(error),
         }
         Ok(())
