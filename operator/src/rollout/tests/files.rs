@@ -131,10 +131,7 @@ fn volumes_of_an_earlier_shop_are_used_only_when_told_to() {
 fn a_volume_neither_shrinks_nor_changes_its_class() {
     let mut cluster = serving();
     let sqlite = |storage: &str, class: Option<&str>| {
-        Some(crate::shop::Sqlite {
-            storage: Some(storage.to_owned()),
-            storage_class_name: class.map(str::to_owned),
-        })
+        Some(crate::shop::Sqlite { storage: Some(storage.to_owned()), storage_class_name: class.map(str::to_owned) })
     };
     cluster.edit(|shop| shop.spec.database.sqlite = sqlite("2Gi", None));
     cluster.until_ready();

@@ -102,7 +102,8 @@ fn a_pod_that_finds_no_node_is_named_after_a_while() {
     cluster.edit(|shop| shop.spec.services.order.resources = resources);
     cluster.reconcile();
     cluster.tick();
-    let newest = cluster.pods.iter().filter(|pod| crate::rollout::pods::component(pod) == Some(Component::Order)).next_back();
+    let newest =
+        cluster.pods.iter().filter(|pod| crate::rollout::pods::component(pod) == Some(Component::Order)).next_back();
     let uid = newest.unwrap().uid();
     let pend = |cluster: &mut Cluster| {
         let pod = cluster.pods.iter_mut().find(|pod| pod.uid() == uid).unwrap();
@@ -183,11 +184,13 @@ fn dead_is_whose_pod_is_gone() {
         pod.status.as_mut().unwrap().phase = Some("Failed".to_owned());
     };
     assert_eq!(decided(&ended), [uid.as_str()]);
-    assert!(decided(&|observed| {
-        observed.pods.clear();
-        observed.consul = Err("timed out".to_owned());
-    })
-    .is_empty());
+    assert!(
+        decided(&|observed| {
+            observed.pods.clear();
+            observed.consul = Err("timed out".to_owned());
+        })
+        .is_empty()
+    );
 }
 
 #[test]
