@@ -185,7 +185,10 @@ fn walk(shop: Shop, events: &[Event]) {
 }
 
 fn config() -> ProptestConfig {
-    ProptestConfig { failure_persistence: None, max_shrink_iters: 512, ..ProptestConfig::with_cases(WALKS) }
+    // It has read the variable.
+    let told = ProptestConfig::default();
+    let cases = if std::env::var_os("PROPTEST_CASES").is_some() { told.cases } else { WALKS };
+    ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 512, ..told }
 }
 
 proptest! {
