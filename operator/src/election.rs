@@ -52,14 +52,22 @@ impl<S: LeaseStore> Elector<S> {
 
     /// Lets the Lease go, if this instance holds it, so that another need not wait.
     pub async fn release(&mut self) {
-        let Some((held, _)) = self.seen.take().filter(|(seen, _)| seen.record.holder.as_ref() == Some(&self.identity))
-        else {
-            return;
+        self.seen = None;
+        let release = async {
+            // As it is now: the answer to a renewal may not have been waited for.
+            let Some(held) = self.store.read().await? else { return Ok(false) };
+            if held.record.holder.as_ref() != Some(&self.identity) {
+                return Ok(false);
+            }
+            let free = LeaseRecord { holder: None, ..held.record };
+            self.store.write(Some(&held.version), &free).await.map(|_| true)
         };
-        let free = LeaseRecord { holder: None, ..held.record };
-        match timeout(CALL_LIMIT, self.store.write(Some(&held.version), &free)).await {
-            Ok(Ok(_)) => tracing::info!(lease.holder = self.identity, "Let the lease go."),
-            Ok(Err(_)) | Err(_) => tracing::warn!(lease.holder = self.identity, "The lease is left to expire."),
+        match timeout(CALL_LIMIT, release).await {
+            Ok(Ok(true)) => tracing::info!(lease.holder = self.identity, "Let the lease go."),
+            Ok(Ok(false)) => {}
+            Ok(Err::<_, Taken>(_)) | Err(_) => {
+                tracing::warn!(lease.holder = self.identity, "The lease is left to expire.");
+            }
         }
     }
 

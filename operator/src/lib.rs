@@ -12,6 +12,8 @@ pub mod controller;
 pub mod crd;
 pub mod election;
 pub mod events;
+#[cfg(test)]
+pub(crate) mod fixtures;
 pub mod metrics;
 mod names;
 pub mod observed;

@@ -50,27 +50,26 @@ pub(crate) async fn run(options: RunOptions, shutdown: Shutdown) -> anyhow::Resu
         metrics.leads(true);
         controller.run().await;
     };
-    match options.lease_namespace {
-        Some(namespace) => {
-            let leases = ApiLeases::new(client, &namespace, &options.lease_name);
-            let mut elector = Elector::new(leases, instance);
-            let lead = async {
-                loop {
-                    elector.lead(act).await;
-                    metrics.leads(false);
-                }
-            };
-            tokio::select! {
-                () = shutdown.leaving() => {}
-                () = lead => {}
+    if let Some(namespace) = options.lease_namespace {
+        let leases = ApiLeases::new(client, &namespace, &options.lease_name);
+        let mut elector = Elector::new(leases, instance);
+        let lead = async {
+            loop {
+                elector.lead(act).await;
+                metrics.leads(false);
             }
-            // Nothing is done any more, and the next one need not wait.
-            elector.release().await;
+        };
+        tokio::select! {
+            () = shutdown.leaving() => {}
+            () = lead => {}
         }
-        None => tokio::select! {
+        // Nothing is done any more, and the next one need not wait.
+        elector.release().await;
+    } else {
+        tokio::select! {
             () = shutdown.leaving() => {}
             () = act() => {}
-        },
+        }
     }
     admin.close().await;
     Ok(())

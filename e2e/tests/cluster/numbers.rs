@@ -53,7 +53,9 @@ async fn ten_shops_cost_little_memory_and_no_write_while_nothing_changes() {
         "jsonpath={.items[0].metadata.name}",
     ]);
     // The kernel's count for the pod, through the kubelet.
-    let summary = kubectl(&["get", "--raw", "/api/v1/nodes/node1/proxy/stats/summary"]);
+    let node =
+        kubectl(&["get", "pod", &pod, "--namespace", OPERATOR_NAMESPACE, "--output", "jsonpath={.spec.nodeName}"]);
+    let summary = kubectl(&["get", "--raw", &format!("/api/v1/nodes/{node}/proxy/stats/summary")]);
     let summary: Value = serde_json::from_str(&summary).unwrap();
     let pods = summary["pods"].as_array().unwrap();
     let stats = pods.iter().find(|stats| stats["podRef"]["name"] == pod.as_str()).unwrap();
@@ -72,7 +74,7 @@ async fn ten_shops_cost_little_memory_and_no_write_while_nothing_changes() {
             "--raw",
             &format!("/api/v1/namespaces/{OPERATOR_NAMESPACE}/pods/{pod}:9090/proxy/metrics"),
         ]);
-        let lines = metrics.lines().filter(|line| line.starts_with("shop_operator_reconciliations_total"));
+        let lines = metrics.lines().filter(|line| line.starts_with("shop_operator_reconciles_total"));
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>()
     };
     // Each is looked at ten times: a mark that means nothing is a reason to.

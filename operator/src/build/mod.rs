@@ -30,6 +30,8 @@ mod pod;
 pub(crate) mod resources;
 mod service;
 mod service_account;
+#[cfg(test)]
+mod tests;
 
 pub use deployment::template_digest;
 pub use digest::digest;

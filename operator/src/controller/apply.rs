@@ -63,18 +63,18 @@ pub(super) async fn apply(
     let wanted: BTreeSet<(Kind, String)> = children.iter().map(|child| (child.kind, child.name.clone())).collect();
     for (component, replicas) in hand_overs {
         let what = format!("the number of pods of {}", component.name());
-        apply.note(&mut applied, what, apply.hand_over(component, replicas).await)?;
+        apply.note(&mut applied, &what, apply.hand_over(component, replicas).await)?;
     }
     for child in children {
         let what = format!("{} {}", child.kind, child.name);
-        apply.note(&mut applied, what, apply.child(child).await)?;
+        apply.note(&mut applied, &what, apply.child(child).await)?;
     }
     for kind in PRUNED {
         for object in world.all(kind).filter(|object| is_controlled_by(&object.metadata, names::uid_of(shop))) {
             let name = object.metadata.name.clone().unwrap_or_default();
             let held = matches!(kind, Kind::HorizontalPodAutoscaler | Kind::Ingress) && untouched.contains(&name);
             if !held && !wanted.contains(&(kind, name.clone())) {
-                apply.note(&mut applied, format!("{kind} {name}"), apply.delete(kind, object).await)?;
+                apply.note(&mut applied, &format!("{kind} {name}"), apply.delete(kind, object).await)?;
             }
         }
     }
@@ -93,7 +93,7 @@ pub(super) async fn delete_jobs(
     for name in jobs {
         let Some(job) = world.get(Kind::Job, name) else { continue };
         if is_controlled_by(&job.metadata, names::uid_of(shop)) {
-            apply.note(&mut applied, format!("Job {name}"), apply.delete(Kind::Job, job).await)?;
+            apply.note(&mut applied, &format!("Job {name}"), apply.delete(Kind::Job, job).await)?;
         }
     }
     Ok(applied)
@@ -167,7 +167,7 @@ impl Apply<'_> {
     }
 
     /// Sorts out what came of one object.
-    fn note(&self, applied: &mut Applied, what: String, done: Result<Done, ApiError>) -> Result<(), ApiError> {
+    fn note(&self, applied: &mut Applied, what: &str, done: Result<Done, ApiError>) -> Result<(), ApiError> {
         match done {
             Ok(Done::Nothing) => {}
             Ok(Done::Written) => {
@@ -181,7 +181,7 @@ impl Apply<'_> {
             }
             Ok(Done::Waiting(why)) => {
                 applied.unfinished = true;
-                applied.problems.push(Problem::waiting(what, why));
+                applied.problems.push(Problem::waiting(what, &why));
             }
             Ok(Done::Refused(problem)) => applied.problems.push(problem),
             // The next run reads what is there now.
@@ -197,15 +197,11 @@ impl Apply<'_> {
         complete(kind, &mut object);
         let digest = digest(&[object.to_string()]);
         annotate(&mut object, names::APPLIED, &digest);
-        let found;
-        let live = match self.world.get(kind, &name) {
-            Some(live) => Some(live),
-            None => {
-                // It may be there without the labels.
-                found = self.context.cluster.get(kind, self.namespace(), &name).await?;
-                found.as_ref()
-            }
-        };
+        let labelled = self.world.get(kind, &name);
+        // It may be there without the labels.
+        let other =
+            if labelled.is_none() { self.context.cluster.get(kind, self.namespace(), &name).await? } else { None };
+        let live = labelled.or(other.as_ref());
         let Some(live) = live else {
             if kind == Kind::Job {
                 self.is_current().await?;
@@ -214,7 +210,7 @@ impl Apply<'_> {
             return Ok(Done::Written);
         };
         if let Some(owner) = self.other_owner(live) {
-            return Ok(Done::Refused(Problem::foreign(format!("{kind} {name}"), owner)));
+            return Ok(Done::Refused(Problem::foreign(&format!("{kind} {name}"), &owner)));
         }
         if live.metadata.deletion_timestamp.is_some() {
             return Ok(Done::Waiting("it is being deleted; another one follows when it is gone".to_owned()));
@@ -239,7 +235,7 @@ impl Apply<'_> {
                 self.context.events.tell(self.shop, "Recreated", note).await;
                 self.delete(kind, live).await
             }
-            Change::Refuse(field) => Ok(Done::Refused(Problem::immutable(format!("{kind} {name}"), field))),
+            Change::Refuse(field) => Ok(Done::Refused(Problem::immutable(&format!("{kind} {name}"), field))),
         }
     }
 

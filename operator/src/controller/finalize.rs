@@ -24,7 +24,7 @@ use crate::{
 /// How long pods get to leave: their grace period and a little. Those of a dead node stay for ever.
 const PODS_BOUND: Duration = Duration::from_secs(45);
 /// How long Consul gets to let go of the shop, from the deletion on.
-const CONSUL_BOUND: Duration = Duration::from_secs(60);
+const CONSUL_BOUND: Duration = Duration::from_mins(1);
 /// How soon it is looked at again.
 const POLL: Duration = Duration::from_secs(1);
 

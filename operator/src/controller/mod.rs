@@ -64,11 +64,11 @@ pub use rhythm::Rhythm;
 pub use watch::Pulse;
 
 /// What one reconciliation may take, whatever its calls may: the next one begins with what is so then.
-const RECONCILE_LIMIT: Duration = Duration::from_secs(60);
+const RECONCILE_LIMIT: Duration = Duration::from_mins(1);
 /// News that wait to be heard; the watches wait when there are more.
 const NEWS: usize = 256;
 /// When nothing is due.
-const IDLE: Duration = Duration::from_secs(3600);
+const IDLE: Duration = Duration::from_hours(1);
 
 /// `host:port` of the gateway of a Shop, by namespace and name.
 pub type GatewayAddress = Arc<dyn Fn(&str, &str) -> String + Send + Sync>;

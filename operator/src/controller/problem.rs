@@ -23,24 +23,24 @@ pub(super) struct Problem {
 
 impl Problem {
     /// Something has to go first.
-    pub(super) fn waiting(what: String, why: String) -> Self {
+    pub(super) fn waiting(what: &str, why: &str) -> Self {
         Self { reason: "Terminating", message: format!("{what}: {why}"), passing: true }
     }
 
     /// The API server does not take it.
-    pub(super) fn refused(what: String, error: &ApiError) -> Self {
+    pub(super) fn refused(what: &str, error: &ApiError) -> Self {
         Self { reason: "ApplyFailed", message: format!("{what} can't be changed: {error}"), passing: false }
     }
 
     /// Somebody else's object has the name.
-    pub(super) fn foreign(what: String, owner: String) -> Self {
+    pub(super) fn foreign(what: &str, owner: &str) -> Self {
         let message =
             format!("{what} belongs to {owner} and is left as it is: delete it, or give the Shop another name");
         Self { reason: "NameConflict", message, passing: false }
     }
 
     /// A field that can't change, of an object that can't be made anew.
-    pub(super) fn immutable(what: String, field: &str) -> Self {
+    pub(super) fn immutable(what: &str, field: &str) -> Self {
         let message = format!(
             "{what} is left as it is, since its {field} can't change: put the spec back as it was, or keep what it holds \
              elsewhere and delete it"

@@ -17,7 +17,7 @@ const MIN_GAP: Duration = Duration::from_millis(500);
 /// The first wait after a failure, doubled with each more.
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 /// The longest.
-const MAX_BACKOFF: Duration = Duration::from_secs(60);
+const MAX_BACKOFF: Duration = Duration::from_mins(1);
 /// Doublings until the longest is reached.
 const MAX_DOUBLINGS: u32 = 6;
 

@@ -52,7 +52,8 @@ pub(super) async fn reconcile(context: &Context, key: &Key) -> Result<Outcome, A
     }
     let world = World::read(&context.cluster, &shop).await?;
     let secrets = make_secrets(context, &shop, &world).await?;
-    let mut read = dereference(context, &shop, &world, secrets.as_ref().ok().and_then(Option::as_ref)).await?;
+    let held = secrets.as_ref().ok().and_then(Option::as_ref);
+    let mut read = Box::pin(dereference(context, &shop, &world, held)).await?;
     let mut decision = decide(&shop, &read.observed);
     let now = read.observed.now;
     let mut problems = Vec::new();

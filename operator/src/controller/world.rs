@@ -30,8 +30,15 @@ impl World {
             async move { Ok((kind, cluster.list(kind, names::namespace_of(shop), labels).await?)) }
         });
         let lists: Vec<_> = stream::iter(lists).buffer_unordered(CONCURRENT_LISTS).try_collect().await?;
-        let named = |object: Object| Some((object.metadata.name.clone()?, object));
-        let objects = lists.into_iter().map(|(kind, list)| (kind, list.into_iter().filter_map(named).collect()));
+        let named = |kind: Kind, mut object: Object| {
+            if kind != Kind::Deployment {
+                // Half of an object, and read of Deployments alone.
+                object.metadata.managed_fields = None;
+            }
+            Some((object.metadata.name.clone()?, object))
+        };
+        let by_name = |kind, list: Vec<Object>| list.into_iter().filter_map(|object| named(kind, object)).collect();
+        let objects = lists.into_iter().map(|(kind, list)| (kind, by_name(kind, list)));
         Ok(Self { objects: objects.collect() })
     }
 

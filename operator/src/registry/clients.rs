@@ -10,9 +10,11 @@ use tokio::time::Instant;
 use super::RegistryError;
 use crate::build::digest;
 
-/// How long a Consul that did not answer is left alone: asking one that hangs costs a reconciliation two seconds, and all
-/// Shops that use it would ask.
+/// How long a Consul that did not answer is left alone, and then asked for one Shop alone until it answers again: asking one
+/// that hangs takes two seconds, and all Shops that use it would ask.
 const LEFT_ALONE: Duration = Duration::from_secs(5);
+/// How long it is remembered that one did not answer when nobody asks any more.
+const REMEMBERED: Duration = Duration::from_mins(10);
 /// Clients that are kept; more Consuls than this, and the least lately used is connected to anew.
 const MAX_CLIENTS: usize = 64;
 
@@ -96,13 +98,14 @@ impl Clients {
 
     fn check(&self, address: &str, now: Instant) -> Result<(), RegistryError> {
         let mut away = self.away.lock();
-        away.retain(|_, away| away.until > now);
-        match away.get(address) {
-            Some(Away { reason, .. }) => {
-                Err(RegistryError::Away { address: address.to_owned(), reason: reason.clone() })
-            }
-            None => Ok(()),
+        away.retain(|_, away| away.until + REMEMBERED > now);
+        let Some(away) = away.get_mut(address) else { return Ok(()) };
+        if away.until > now {
+            return Err(RegistryError::Away { reason: away.reason.clone() });
         }
+        // Whoever is first finds out for all.
+        away.until = now + LEFT_ALONE;
+        Ok(())
     }
 }
 
@@ -137,6 +140,7 @@ mod tests {
         }
         tokio::time::advance(LEFT_ALONE).await;
         clients.client(&hung).unwrap();
+        clients.client(&hung).unwrap_err();
         clients.note(&hung.address, &outage());
         clients.note(&hung.address, &Ok(()));
         clients.client(&hung).unwrap();

@@ -38,10 +38,8 @@ pub enum RegistryError {
     #[error("{0}")]
     Access(String),
     /// It did not answer a moment ago, and is not asked again yet.
-    #[error("Consul at {address} did not answer: {reason}")]
+    #[error("{reason}")]
     Away {
-        /// Where it should be.
-        address: String,
         /// What was found a moment ago.
         reason: String,
     },

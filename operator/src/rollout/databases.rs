@@ -33,6 +33,8 @@ struct Planned {
 #[derive(Debug)]
 pub(super) struct Databases {
     planned: Vec<Planned>,
+    /// Whether pods of the version before are yet to end before its schema may.
+    is_draining: bool,
     /// Jobs that nothing needs any more.
     pub(super) obsolete: Vec<String>,
 }
@@ -41,7 +43,7 @@ pub(super) fn plan(view: &View<'_>, roll: &Roll) -> Databases {
     let jobs = view.jobs();
     let mut planned = Vec::new();
     let mut add = |stage, plan: JobPlan| {
-        let work = jobs.work(&plan);
+        let work = view.work(plan.service, plan.task).clone();
         planned.push(Planned { stage, name: job_name(view.shop, &plan), plan, work });
     };
     for service in DatabaseService::ALL {
@@ -49,28 +51,26 @@ pub(super) fn plan(view: &View<'_>, roll: &Roll) -> Databases {
             add(Stage::Before, view.before(service));
         }
     }
-    if may_contract(view, roll) {
-        for service in DatabaseService::ALL {
-            // A new database has no past, and a migration that changed nothing leaves nothing to end.
-            let is_contracted = view.schema(service).is_some_and(Report::is_contracted);
-            if !is_contracted {
-                add(Stage::After, view.job(service, JobTask::MigrateContract));
-            }
-        }
+    let mut past = has_arrived(view, roll).then(|| DatabaseService::ALL.to_vec()).unwrap_or_default();
+    // A new database has no past, and a migration that changed nothing leaves nothing to end.
+    past.retain(|service| !view.schema(*service).is_some_and(Report::is_contracted));
+    // The point of no return: no pod of another version is left, not even one on its way out.
+    let is_draining = !past.is_empty() && view.has_older_pods();
+    for service in past.into_iter().filter(|_| !is_draining) {
+        add(Stage::After, view.job(service, JobTask::MigrateContract));
     }
     let needed: Vec<_> = planned.iter().map(|planned| planned.plan.clone()).collect();
     let tasks = [JobTask::Preflight, JobTask::MigrateUp, JobTask::MigrateContract];
     let done = DatabaseService::ALL.into_iter().flat_map(|service| tasks.map(|task| view.job(service, task)));
     let obsolete = jobs.obsolete(&needed, &done.collect::<Vec<_>>());
-    Databases { planned, obsolete }
+    Databases { planned, is_draining, obsolete }
 }
 
-/// The point of no return: every process is what the spec says and serves, and no pod of another version is left, not even
-/// one on its way out. A file has no such point: its pod is the only one, and it has to be able to go back.
-fn may_contract(view: &View<'_>, roll: &Roll) -> bool {
+/// Whether every process is what the spec says and serves. A file has no point of no return: its pod is the only one, and it
+/// has to be able to go back.
+fn has_arrived(view: &View<'_>, roll: &Roll) -> bool {
     view.shop.spec.database.engine != Engine::Sqlite
         && roll.courses.iter().all(|(_, course)| *course == Course::Settled)
-        && !view.has_older_pods()
 }
 
 impl Databases {
@@ -96,11 +96,14 @@ impl Databases {
     /// The stage of what has not ended yet, unless something failed.
     pub(super) fn under_way(&self) -> Option<Stage> {
         let open = |planned: &&Planned| matches!(planned.work, Work::Absent | Work::Leaving | Work::Running(_));
-        self.planned.iter().find(open).map(|planned| planned.stage)
+        self.planned.iter().find(open).map(|planned| planned.stage).or(self.is_draining.then_some(Stage::After))
     }
 
     /// What is under way.
     pub(super) fn tell(&self) -> String {
+        if self.is_draining {
+            return "pods of the version before are on their way out; then its schema ends".to_owned();
+        }
         let open = self.planned.iter().filter(|planned| !matches!(planned.work, Work::Done(_)));
         let steps: Vec<_> = open.map(|planned| step(planned.plan.service, planned.plan.task)).collect();
         format!("under way: {}", steps.join(", "))

@@ -21,8 +21,12 @@ mod replicas;
 mod roll;
 mod settled;
 mod status;
+#[cfg(test)]
+mod tests;
 mod view;
 
+#[cfg(test)]
+use roll::compare_versions;
 pub use settled::{Settled, settled};
 
 /// What is to be done and what is to be said.

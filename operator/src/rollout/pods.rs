@@ -23,6 +23,8 @@ const STUCK: [&str; 9] = [
     "InvalidImageName",
     "RunContainerError",
 ];
+/// What stands between the kubelet's saying that it waits and why it had to.
+const PULL_CAUSE: &str = "ErrImagePull: ";
 /// A pod that has no node yet may only be young: volumes are made, nodes are started.
 const UNSCHEDULABLE_AFTER: SignedDuration = SignedDuration::from_secs(10);
 /// What one line of a condition should hold at most.
@@ -96,8 +98,12 @@ pub(super) fn trouble(pod: &Pod, now: Timestamp) -> Option<Trouble> {
         let waiting = container.state.as_ref()?.waiting.as_ref()?;
         let reason = waiting.reason.as_deref().filter(|reason| STUCK.contains(reason))?;
         let words = ended(container).filter(|ended| ended.exit_code != 0).map(last_words);
-        let words =
-            words.unwrap_or_else(|| waiting.message.clone().unwrap_or_default().chars().take(MAX_WORDS).collect());
+        let words = words.unwrap_or_else(|| {
+            let message = waiting.message.as_deref().unwrap_or_default();
+            message.rsplit(PULL_CAUSE).next().unwrap_or_default().chars().take(MAX_WORDS).collect()
+        });
+        // The kubelet shows the two in turn for as long as it can't have the image: that is one trouble, not many.
+        let reason = if reason == "ErrImagePull" { "ImagePullBackOff" } else { reason };
         Some(Trouble { reason: reason.to_owned(), message: format!("container {}: {words}", container.name) })
     });
     stuck.or_else(|| unschedulable(pod, now))

@@ -184,12 +184,12 @@ fn take_back(view: &View<'_>, component: Component, live: &Live<'_>) -> Option<(
 }
 
 /// Which of two versions is newer, where both are versions and not only names.
-pub(super) fn compare(a: &str, b: &str) -> Option<Ordering> {
+pub(super) fn compare_versions(a: &str, b: &str) -> Option<Ordering> {
     let parse = |version: &str| semver::Version::parse(version.strip_prefix('v').unwrap_or(version)).ok();
     Some(parse(a)?.cmp_precedence(&parse(b)?))
 }
 
 /// Whether a release is newer than another.
 pub(super) fn is_newer(release: &Release, than: &Release) -> bool {
-    compare(&release.version, &than.version) == Some(Ordering::Greater)
+    compare_versions(&release.version, &than.version) == Some(Ordering::Greater)
 }

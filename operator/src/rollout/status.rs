@@ -202,7 +202,7 @@ impl<'v, 'a> Judgement<'v, 'a> {
                     let wanted = crate::build::template_digest(self.view.shop, component, process);
                     live.template() != Some(wanted.as_str()) || !live.has_rolled_out()
                 }
-                _ => true,
+                _ => !self.has_been_ready(),
             },
         }
     }
@@ -230,12 +230,9 @@ impl<'v, 'a> Judgement<'v, 'a> {
         if is_ready {
             return Verdict::new(false, "Complete", format!("version {} serves", self.view.shop.spec.version));
         }
-        let is_waiting = self
-            .roll
-            .courses
-            .iter()
-            .all(|(_, course)| matches!(course, Course::Blocked | Course::Settled | Course::TakenBack(_)));
-        if self.is_stuck && (is_waiting || self.databases.has_failed()) {
+        let moves = |course: &Course| matches!(course, Course::Moving | Course::Waiting(Wait::Gone));
+        let is_at_rest = !self.roll.courses.iter().any(|(_, course)| moves(course));
+        if self.is_stuck && (self.databases.has_failed() || (is_at_rest && self.databases.under_way().is_none())) {
             return Verdict::new(false, "Blocked", "it goes on when what is wrong has been put right; see Degraded");
         }
         match self.work() {

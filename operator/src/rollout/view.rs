@@ -1,5 +1,7 @@
 //! One reconciliation's view of a Shop: the spec and the world, and the questions that are asked of both.
 
+use std::collections::BTreeMap;
+
 use super::{
     jobs::{Jobs, Report, Work, generation},
     live::State,
@@ -30,12 +32,14 @@ pub(super) struct View<'a> {
     pub(super) states: Components<State<'a>>,
     /// What is wrong.
     pub(super) problems: Vec<Problem>,
+    /// What came of each thing that can be done to a database; to name a Job its whole pod is built.
+    works: BTreeMap<(DatabaseService, JobTask), Work>,
 }
 
 impl<'a> View<'a> {
     pub(super) fn new(shop: &'a Shop, observed: &'a Observed) -> Self {
         let version = &shop.spec.version;
-        Self {
+        let mut view = Self {
             shop,
             observed,
             target: Components::from_fn(|component| Release {
@@ -44,7 +48,24 @@ impl<'a> View<'a> {
             }),
             states: Components::from_fn(|component| State::of(observed.deployments[component].as_ref())),
             problems: problems::find(shop, observed),
+            works: BTreeMap::new(),
+        };
+        let tasks: &[JobTask] = match shop.spec.database.engine {
+            Engine::Sqlite => &[JobTask::Preflight],
+            Engine::Postgres | Engine::Mysql => &[JobTask::MigrateUp, JobTask::MigrateContract],
+        };
+        for service in DatabaseService::ALL {
+            for task in tasks {
+                let work = view.jobs().work(&view.job(service, *task));
+                view.works.insert((service, *task), work);
+            }
         }
+        view
+    }
+
+    /// What came of a step of the wanted version.
+    pub(super) fn work(&self, service: DatabaseService, task: JobTask) -> &Work {
+        self.works.get(&(service, task)).unwrap_or(&Work::Absent)
     }
 
     /// Whether the spec is older than what was already done: it was read from a cache that lags behind.
@@ -152,7 +173,7 @@ impl<'a> View<'a> {
     /// Whether a process may run what is wanted, as far as its own database goes.
     pub(super) fn is_migrated(&self, component: Component) -> bool {
         component.database().is_none_or(|service| {
-            !self.needs(service) || matches!(self.jobs().work(&self.before(service)), Work::Done(_))
+            !self.needs(service) || matches!(self.work(service, self.before(service).task), Work::Done(_))
         })
     }
 
@@ -197,11 +218,11 @@ impl<'a> View<'a> {
 
     /// What the schema of a service is, as the last step that changed it said.
     pub(super) fn schema(&self, service: DatabaseService) -> Option<Report> {
-        let told =
-            [JobTask::MigrateContract, JobTask::MigrateUp].map(|task| self.jobs().work(&self.job(service, task)));
-        let told = told.into_iter().find_map(|work| match work {
-            Work::Done(report) => report,
-            _ => None,
+        let told = [JobTask::MigrateContract, JobTask::MigrateUp].into_iter().find_map(|task| {
+            match self.work(service, task) {
+                Work::Done(report) => *report,
+                _ => None,
+            }
         });
         told.or_else(|| self.pods(service.component()).find_map(Report::read))
     }

@@ -45,7 +45,7 @@ async fn read(store: &Store<'_>, component: Component) -> Result<Held, SecretsEr
         Ok([(SIGNING_KEYS_KEY, document.to_json())].into())
     };
     let secret = store.own(&name, make).await?;
-    let document = SigningDocument::parse(component.name(), &store.value(&secret, SIGNING_KEYS_KEY)?)
+    let document = SigningDocument::parse(component.name(), &Store::value(&secret, SIGNING_KEYS_KEY)?)
         .map_err(|error| SecretsError::Unusable { name, key: SIGNING_KEYS_KEY, reason: error.to_string() })?;
     Ok(Held { component, secret, document, changed: false })
 }

@@ -84,7 +84,7 @@ pub async fn ensure(cluster: &Cluster, shop: &Shop, listed: &[Object]) -> Result
         })
         .await?;
     for key in [CURSOR_SECRET_KEY, PAYMENT_WEBHOOK_SECRET_KEY, EVENT_SECRET_KEY] {
-        store.value(&shared, key)?;
+        Store::value(&shared, key)?;
     }
     let bundle = keys::ensure(&store).await?;
     let conflicts = store.admin().await?;
@@ -163,7 +163,7 @@ impl Store<'_> {
         };
         let secret = self.existing_or_new(metadata, make).await?;
         for key in [ADMIN_EMAIL_KEY, ADMIN_PASSWORD_KEY] {
-            self.value(&secret, key)?;
+            Self::value(&secret, key)?;
         }
         let holder = secret.annotations().get(SHOP_UID);
         if holder.is_some_and(|holder| holder == uid) {
@@ -192,28 +192,28 @@ impl Store<'_> {
     ) -> Result<Secret, SecretsError> {
         let name = metadata.name.clone().unwrap_or_default();
         if let Some(listed) = self.listed.iter().find(|object| object.metadata.name.as_deref() == Some(&name)) {
-            return self.read(listed, &name);
+            return Self::read(listed, &name);
         }
         // It may be there without our labels.
         let found = self.cluster.get(Kind::Secret, self.namespace(), &name).await.map_err(SecretsError::Api)?;
         if let Some(found) = found {
-            return self.read(&found, &name);
+            return Self::read(&found, &name);
         }
         let data = make()?.into_iter().map(|(key, value)| (key.to_owned(), ByteString(value.into_bytes()))).collect();
         let secret = Secret { metadata, data: Some(data), ..Secret::default() };
         let object = erase(&secret)?;
         // If somebody was faster it is a conflict, and the next time theirs is read.
-        let made = self.cluster.create(Kind::Secret, self.namespace(), &object).await.map_err(SecretsError::Api)?;
+        let created = self.cluster.create(Kind::Secret, self.namespace(), &object).await.map_err(SecretsError::Api)?;
         tracing::info!(
             shop.namespace = self.namespace(),
             shop.name = names::name_of(self.shop),
             secret.name = name,
             "Made a Secret."
         );
-        self.read(&made, &name)
+        Self::read(&created, &name)
     }
 
-    fn read(&self, object: &Object, name: &str) -> Result<Secret, SecretsError> {
+    fn read(object: &Object, name: &str) -> Result<Secret, SecretsError> {
         object.clone().try_parse().map_err(|_| SecretsError::Unusable {
             name: name.to_owned(),
             key: "data",
@@ -221,7 +221,7 @@ impl Store<'_> {
         })
     }
 
-    fn value(&self, secret: &Secret, key: &'static str) -> Result<String, SecretsError> {
+    fn value(secret: &Secret, key: &'static str) -> Result<String, SecretsError> {
         let unusable =
             |reason: &str| SecretsError::Unusable { name: secret.name_any(), key, reason: reason.to_owned() };
         let value = secret.data.as_ref().and_then(|data| data.get(key)).ok_or_else(|| unusable("it is not there"))?;

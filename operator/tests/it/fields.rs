@@ -51,13 +51,13 @@ async fn row_07_bad_settings_are_named_and_the_last_good_ones_stay() {
     world.apply("demo", &spec).await;
     world.ready("demo").await;
     let good = world.settings("demo").await.unwrap();
-    spec["settings"] = json!({"paymentTimeout": "20m", "logLevel": "shop=nonsense=twice"});
+    spec["settings"] = json!({"paymentTimeout": "20m", "corsOrigins": ["https://shop.example:70000"]});
     spec["services"] = json!({"user": {"resources": {"limits": {"memory": "200Mi"}}}});
     world.apply("demo", &spec).await;
     world
         .until::<Shop>("demo", "a condition names the field", |shop| {
             let conditions = shop.status.iter().flat_map(|status| &status.conditions);
-            conditions.into_iter().any(|condition| condition.message.contains("logLevel"))
+            conditions.into_iter().any(|condition| condition.message.contains("corsOrigins"))
         })
         .await;
     assert_eq!(world.settings("demo").await, Some(good));

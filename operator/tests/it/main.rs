@@ -7,6 +7,7 @@
 mod fields;
 mod leader;
 mod many;
+mod plan;
 mod progress;
 mod quiet;
 mod registry;

@@ -123,7 +123,7 @@ async fn row_16_a_child_that_is_terminating_is_waited_for_reported_and_made_anew
         .until::<Shop>("demo", "it says what it waits for", |shop| {
             condition(shop, "Ready") == Some(false)
                 && shop.status.iter().flat_map(|status| &status.conditions).any(|condition| {
-                    condition.message.contains("demo-product") && condition.message.contains("being deleted")
+                    condition.message.contains("product") && condition.message.contains("being deleted")
                 })
         })
         .await;
@@ -167,4 +167,18 @@ async fn row_17_what_is_deleted_while_it_is_used_is_no_panic_but_a_condition() {
     world.ready("demo").await;
     let jobs = world.api::<Job>().list(&kube::api::ListParams::default()).await.unwrap();
     assert!(jobs.items.iter().all(|job| job.status.as_ref().is_some_and(|status| status.failed.unwrap_or(0) == 0)));
+}
+
+#[tokio::test]
+async fn ready_is_what_a_client_sees() {
+    let Some(world) = World::start("probe").await else { return };
+    world.gateway.answers(500);
+    world.apply("demo", &smallest(&world.consul.url())).await;
+    world
+        .until::<Shop>("demo", "it says that the gateway does not answer as it should", |shop| {
+            condition(shop, "Ready") == Some(false) && reason_of(shop, "Ready") == "ProbeFailed"
+        })
+        .await;
+    world.gateway.answers(200);
+    world.ready("demo").await;
 }

@@ -154,7 +154,7 @@ async fn row_26_a_migration_that_fails_leaves_the_old_version_and_says_why() {
 #[tokio::test]
 async fn row_26_a_migration_that_hangs_ends_at_its_deadline() {
     let deadline = json!({"shop-operator.io/migration-deadline-seconds": "2"});
-    goes_wrong("hanging", Fate::Waits, deadline, "deadline").await;
+    goes_wrong("hanging", Fate::Waits, deadline, "did not end within 2 s").await;
 }
 
 #[tokio::test]

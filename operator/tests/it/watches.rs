@@ -48,20 +48,19 @@ async fn row_05_an_older_spec_that_comes_late_starts_nothing() {
     world.ready("demo").await;
     world.kill().await;
 
-    // An API server that is behind lists the Shop as it was.
+    // An API server that is behind shows the Shop as it was.
+    let single = older.to_string();
     let mut list = json!({"apiVersion": "shop-operator.io/v1alpha1", "kind": "ShopList", "items": [older]});
     list["metadata"] = json!({"resourceVersion": older["metadata"]["resourceVersion"]});
     let list = list.to_string();
     world.proxy.forget();
-    world.proxy.rule(move |asked| {
-        if asked.resource == "shops" && asked.name.is_none() && asked.verb == Verb::Read {
-            return Fault::Body(list.clone());
-        }
-        Fault::Pass
+    world.proxy.rule(move |asked| match (asked.resource.as_str(), asked.verb, &asked.name) {
+        ("shops", Verb::Read, None) => Fault::Body(list.clone()),
+        ("shops", Verb::Read, Some(_)) => Fault::Body(single.clone()),
+        _ => Fault::Pass,
     });
     world.operate().await;
     world.looked_again("demo").await;
-    world.ready("demo").await;
     let changes = world.proxy.changes();
     let irreversible = changes.iter().filter(|asked| matches!(asked.resource.as_str(), "jobs" | "deployments"));
     assert_eq!(irreversible.collect::<Vec<_>>(), Vec::<&shop_testing_kubernetes::Asked>::new());

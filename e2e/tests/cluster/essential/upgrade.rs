@@ -106,7 +106,7 @@ async fn a_migration_that_fails_changes_nothing_for_clients() {
 #[tokio::test]
 async fn a_migration_that_hangs_changes_nothing_for_clients() {
     let deadline = json!({"shop-operator.io/migration-deadline-seconds": "15"});
-    goes_wrong("hanging", "0.1.1-hanging", deadline, "DatabaseMigrated", &["product", "deadline"]).await;
+    goes_wrong("hanging", "0.1.1-hanging", deadline, "DatabaseMigrated", &["product", "did not end within 15 s"]).await;
 }
 
 #[tokio::test]

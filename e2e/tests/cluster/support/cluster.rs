@@ -5,8 +5,7 @@ use std::{
     process::Command,
 };
 
-use k8s_openapi::api::core::v1::Service;
-use kube::{Api, Client, Config, config::KubeConfigOptions};
+use kube::{Client, Config, config::KubeConfigOptions};
 use tokio::sync::OnceCell;
 
 /// Where the operator is.
@@ -19,8 +18,6 @@ const STAND_INS: &str = "SHOP_E2E_STAND_INS";
 /// The way to it.
 pub(crate) struct Cluster {
     pub(crate) client: Client,
-    /// Consul, from this machine.
-    pub(crate) consul: String,
 }
 
 impl Cluster {
@@ -32,13 +29,9 @@ impl Cluster {
     }
 
     /// As it is.
-    pub(crate) async fn reach() -> Self {
+    async fn reach() -> Self {
         let config = Config::from_kubeconfig(&KubeConfigOptions::default()).await.expect("KUBECONFIG names a cluster");
-        let client = Client::try_from(config).unwrap();
-        let services: Api<Service> = Api::namespaced(client.clone(), CONSUL_NAMESPACE);
-        let consul = services.get_opt("consul-server").await.unwrap().and_then(|service| service.spec?.cluster_ip);
-        let consul = consul.filter(|address| address != "None").unwrap_or_default();
-        Self { client, consul: format!("http://{consul}:8500") }
+        Self { client: Client::try_from(config).unwrap() }
     }
 }
 

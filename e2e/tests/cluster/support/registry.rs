@@ -1,10 +1,13 @@
-//! Consul, as anyone may read it.
+//! Consul, as anyone may read it. The way to it is the API server's, which reaches every Service on every cluster.
 
+use http::Request;
+use kube::Client;
 use serde_json::Value;
 
+const SERVICE: &str = "/api/v1/namespaces/consul/services/consul-server:8500/proxy";
+
 pub(crate) struct Registry {
-    http: reqwest::Client,
-    base: String,
+    client: Client,
 }
 
 /// An instance of a service.
@@ -16,35 +19,32 @@ pub(crate) struct Instance {
 }
 
 impl Registry {
-    pub(crate) fn new(base: &str) -> Self {
-        Self { http: reqwest::Client::builder().no_proxy().build().unwrap(), base: base.to_owned() }
+    pub(crate) fn new(client: &Client) -> Self {
+        Self { client: client.clone() }
     }
 
+    /// What it answers; `None` when it does not, or there is no such thing.
     pub(crate) async fn get(&self, path: &str) -> Option<Value> {
-        self.http.get(format!("{}{path}", self.base)).send().await.ok()?.error_for_status().ok()?.json().await.ok()
+        let request = Request::get(format!("{SERVICE}{path}")).body(Vec::new()).unwrap();
+        serde_json::from_str(&self.client.request_text(request).await.ok()?).ok()
     }
 
     pub(crate) async fn put(&self, path: &str, body: &Value) {
-        let sent = self.http.put(format!("{}{path}", self.base)).json(body).send().await.unwrap();
-        assert!(sent.status().is_success(), "{path}: {}", sent.status());
+        let request = Request::put(format!("{SERVICE}{path}")).body(body.to_string().into_bytes()).unwrap();
+        self.client.request_text(request).await.unwrap();
     }
 
     /// The instances of a service under a Shop's node.
     pub(crate) async fn instances(&self, uid: &str, service: &str) -> Vec<Instance> {
-        let found = self.get(&format!("/v1/health/service/{service}")).await.unwrap();
+        let found = self.get(&format!("/v1/health/service/{service}")).await.expect("Consul answers");
         let own = |entry: &&Value| entry["Node"]["Node"] == format!("shop-{uid}");
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        found
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter(own)
-            .map(|entry| Instance {
-                id: text(&entry["Service"]["ID"]),
-                address: text(&entry["Service"]["Address"]),
-                passing: entry["Checks"].as_array().unwrap().iter().all(|check| check["Status"] == "passing"),
-            })
-            .collect()
+        let instance = |entry: &Value| Instance {
+            id: text(&entry["Service"]["ID"]),
+            address: text(&entry["Service"]["Address"]),
+            passing: entry["Checks"].as_array().unwrap().iter().all(|check| check["Status"] == "passing"),
+        };
+        found.as_array().unwrap().iter().filter(own).map(instance).collect()
     }
 
     /// Whether anything of a Shop is there: its node, or its settings.

@@ -23,6 +23,9 @@ use super::{
     registry::Registry,
 };
 
+/// The label of the namespaces of tests.
+const OF_THE_TESTS: &str = "shop-operator.io/e2e";
+
 /// A namespace. When a test fails it is written down before it goes.
 pub(crate) struct Scene {
     pub(crate) cluster: Cluster,
@@ -35,9 +38,15 @@ impl Scene {
         let namespace = json!({"metadata": {
             "generateName": format!("{name}-"),
             // What the pods of a shop must bear.
-            "labels": {"pod-security.kubernetes.io/enforce": "restricted"},
+            "labels": {"pod-security.kubernetes.io/enforce": "restricted", OF_THE_TESTS: "true"},
         }});
         let namespaces: Api<Namespace> = Api::all(cluster.client.clone());
+        // The pods of the test before take their time to end, and room on the node.
+        super::until("what tests before left is gone", async || {
+            let of_tests = namespaces.list(&ListParams::default().labels(OF_THE_TESTS)).await.unwrap();
+            of_tests.iter().all(|namespace| namespace.metadata.deletion_timestamp.is_none())
+        })
+        .await;
         let made =
             namespaces.create(&PostParams::default(), &serde_json::from_value(namespace).unwrap()).await.unwrap();
         Self { cluster, namespace: made.name_any() }
@@ -75,7 +84,7 @@ impl Scene {
     }
 
     pub(crate) fn registry(&self) -> Registry {
-        Registry::new(&self.cluster.consul)
+        Registry::new(&self.cluster.client)
     }
 
     /// Applies a Shop as a user would: what was in the spec before and is not now, is gone.

@@ -110,12 +110,16 @@ impl Node {
 
     async fn look_after(&mut self, pod: &Pod, fate: Fate) {
         let before = pod.status.as_ref().and_then(|status| status.phase.clone()).unwrap_or_default();
-        if pod.metadata.deletion_timestamp.is_some() || matches!(before.as_str(), "Succeeded" | "Failed") {
+        if matches!(before.as_str(), "Succeeded" | "Failed") {
             return;
+        }
+        if pod.metadata.deletion_timestamp.is_some() {
+            // One that something else holds, as the controller of Jobs does until it has counted it.
+            return self.set(pod, &ended(pod, 137, "")).await;
         }
         match fate {
             Fate::Waits => {}
-            Fate::Runs if is_job(pod) => self.set(pod, &ended(pod, 0, REPORT)).await,
+            Fate::Runs if is_job(pod) => self.set(pod, &ended(pod, 0, report(pod))).await,
             Fate::Fails(message) if is_job(pod) => self.set(pod, &ended(pod, 1, message)).await,
             Fate::Fails(message) => {
                 if before != "Running" || is_ready(pod) {
@@ -159,8 +163,16 @@ impl Node {
     }
 }
 
-/// What `migrate up` says of a schema that is as it should be.
-const REPORT: &str = r#"{"schema_version":1,"compatible_from":1}"#;
+/// What a step says of the schema: each version but the first has a migration, after which the version before still serves
+/// until `migrate contract`.
+fn report(pod: &Pod) -> &'static str {
+    let contracts = pod.labels().get("shop-operator.io/task").is_some_and(|task| task == "contract");
+    match (version_of(pod).as_str(), contracts) {
+        ("0.1.0", _) => r#"{"schema_version":1,"compatible_from":1}"#,
+        (_, false) => r#"{"schema_version":2,"compatible_from":1}"#,
+        (_, true) => r#"{"schema_version":2,"compatible_from":2}"#,
+    }
+}
 
 /// Whether it is of a Job.
 pub(crate) fn is_job(pod: &Pod) -> bool {
@@ -203,7 +215,7 @@ fn serving(pod: &Pod, address: Ipv4Addr) -> Value {
     json!({
         "phase": "Running", "podIP": address.to_string(), "podIPs": [{"ip": address.to_string()}],
         "conditions": [condition("PodScheduled"), condition("Initialized"), condition("ContainersReady"), condition("Ready")],
-        "initContainerStatuses": containers(pod, true, &terminated(0, REPORT), 0),
+        "initContainerStatuses": containers(pod, true, &terminated(0, report(pod)), 0),
         "containerStatuses": containers(pod, false, &state, 0),
     })
 }
@@ -223,7 +235,7 @@ fn crashing(pod: &Pod, message: &str) -> Value {
     json!({
         "phase": "Running",
         "conditions": [condition("PodScheduled", "True"), condition("Initialized", "True"), condition("Ready", "False")],
-        "initContainerStatuses": containers(pod, true, &terminated(0, REPORT), 0),
+        "initContainerStatuses": containers(pod, true, &terminated(0, report(pod)), 0),
         "containerStatuses": statuses,
     })
 }
