@@ -29,7 +29,7 @@ problems! {
     security(("bearer" = [])),
     params(("order_id" = Id, Path, description = "The order's id."),
         ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event the client has.",
-            pattern = "^[0-9]{0,18}$")),
+            pattern = "^(0|[1-9][0-9]{0,17})?$")),
     responses(
         (status = 200, description = "Events, from now on.", body = String, content_type = "text/event-stream",
             example = "id: 1\nevent: change\ndata: {\"version\":1,\"from\":null,\"to\":\"pending\",\"actor\":\"0198c9a5-7777-7c4e-9d0a-3f1f5f0a1b2c\",\"reason\":null,\"note\":null,\"at\":\"2026-11-22T09:00:00Z\"}\n\n"),
