@@ -103,7 +103,7 @@ impl Made {
 
 impl Ending {
     /// Waits until the connection has ended; whether the peer broke it off, unless this side let go of it.
-    pub(crate) async fn is_abrupt(self) -> bool {
+    pub(crate) async fn breaks_off(self) -> bool {
         self.ended.cancelled().await;
         !self.goodbye.was_said() && self.retires.is_none_or(|retires| Instant::now() < retires)
     }

@@ -17,7 +17,7 @@ impl Member {
     pub(crate) fn look_after(self: Arc<Self>, ending: Ending, epoch: u64) -> BoxFuture<'static, ()> {
         let made = Instant::now();
         let watch = async move {
-            if ending.is_abrupt().await && made.elapsed() >= LASTED && self.is_at(epoch) {
+            if ending.breaks_off().await && made.elapsed() >= LASTED && self.is_at(epoch) {
                 let _outcome = self.connection().await;
             }
         };
