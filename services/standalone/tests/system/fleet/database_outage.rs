@@ -23,8 +23,8 @@ const RECOVERY: Duration = Duration::from_mins(1);
 /// than may be in flight.
 const MORE_KIB: u64 = 64 * 1024;
 
-async fn the_database_is_away_and_hangs(server: String) {
-    let mut database = OwnServer::like(&server).await;
+async fn the_database_is_away_and_hangs(server: &str) {
+    let mut database = OwnServer::like(server).await;
     let consul = Consul::start().await;
     let fleet = Fleet::start(Layout { user: 2, product: 2, order: 2, ..Layout::three(database.url()) }, &consul).await;
     let staff = Client::admin(&fleet).await;
@@ -102,11 +102,11 @@ fn says_that_it_is_away(report: &Report, statuses: &[u16]) {
 #[tokio::test]
 async fn postgresql_is_away_and_hangs() {
     let Some(server) = server("SHOP_TEST_POSTGRES_URL") else { return };
-    the_database_is_away_and_hangs(server).await;
+    the_database_is_away_and_hangs(&server).await;
 }
 
 #[tokio::test]
 async fn mariadb_is_away_and_hangs() {
     let Some(server) = server("SHOP_TEST_MYSQL_URL") else { return };
-    the_database_is_away_and_hangs(server).await;
+    the_database_is_away_and_hangs(&server).await;
 }
