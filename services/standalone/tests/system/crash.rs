@@ -25,6 +25,8 @@ const LEASE: &str = "1s";
 const AT_ONCE: usize = 2;
 const PRICE: i64 = 1_250;
 const STOCK: i64 = 50;
+/// Customers who go every road at the same time.
+const AT_A_TIME: usize = 4;
 /// Once nothing is left to pay: a test waits for it.
 pub(crate) const HASTY_PAYMENT_TIMEOUT: &str = "1s";
 
@@ -174,10 +176,10 @@ async fn killed_at_random_it_goes_on_where_it_was() {
     let patient = [("SHOP_LEASE", LEASE), ("SHOP_EVENT_SINK", url.as_str())];
     let mut shop = Shop::start_with(&patient).await;
     let mut stages = Vec::new();
-    for _ in 0..6 {
+    for _ in 0..AT_A_TIME * 4 {
         stages.push(Stage::set(&shop).await);
     }
-    let playing = tokio::spawn(join_all(stages.into_iter().map(Stage::play)));
+    let playing = tokio::spawn(play_in_turn(stages));
     let kills = killed_until(&playing, &mut shop).await;
     assert!(kills >= 3, "the scenario was over before it could be disturbed");
     let played = playing.await.unwrap();
@@ -204,6 +206,11 @@ async fn killed_until<T>(scenario: &JoinHandle<T>, shop: &mut Shop) -> usize {
         kills += 1;
     }
     kills
+}
+
+/// Plays on some stages at a time, so that it takes long enough to be disturbed.
+pub(crate) async fn play_in_turn(stages: Vec<Stage>) -> Vec<(Stage, Played)> {
+    stream::iter(stages.into_iter().map(Stage::play)).buffer_unordered(AT_A_TIME).collect().await
 }
 
 /// A customer, an admin and a product of their own.

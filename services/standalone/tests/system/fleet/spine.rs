@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::{Consul, Fleet, Layout, server};
 use crate::{
-    crash::{HASTY_PAYMENT_TIMEOUT, Stage},
+    crash::{HASTY_PAYMENT_TIMEOUT, Stage, play_in_turn},
     oversell::{buy, crowd, sold_exactly},
     payment_race::{RACED_PAYMENT_TIMEOUT, payments_race},
     random_below,
@@ -19,8 +19,8 @@ use crate::{
 
 /// Kills are this far apart at most: less than a start takes would only test starting.
 const MAX_PAUSE_MS: u64 = 1_500;
-/// Customers on every road through the states at once.
-const CUSTOMERS: usize = 4;
+/// Customers on every road through the states, some at a time.
+const CUSTOMERS: usize = 24;
 
 fn layout(server: String) -> Layout {
     Layout { user: 1, product: 2, order: 3, gateway: 1, ..Layout::three(server) }
@@ -61,7 +61,7 @@ async fn every_road_is_gone_to_its_end(server: String) {
     for _ in 0..CUSTOMERS {
         stages.push(Stage::set(&fleet).await);
     }
-    let playing = tokio::spawn(join_all(stages.into_iter().map(Stage::play)));
+    let playing = tokio::spawn(play_in_turn(stages));
     let kills = kill_at_random(&mut fleet, &playing).await;
     assert!(kills >= 2, "the scenario was over before it could be disturbed");
     let played = playing.await.unwrap();
