@@ -6,8 +6,14 @@
 
 mod store;
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    task::Poll,
+    time::Duration,
+};
 
+use parking_lot::Mutex;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 pub use store::{ApiLeases, LeaseRecord, LeaseStore, Taken, Versioned};
@@ -38,14 +44,12 @@ impl<S: LeaseStore> Elector<S> {
 
     /// Waits until this instance is holder, and then does the work until it is holder no more.
     pub async fn lead<W: Future<Output = ()>>(&mut self, work: impl FnOnce() -> W) {
-        let mut renewed = self.acquire().await;
+        let renewed = Mutex::new(self.acquire().await);
         tracing::info!(lease.holder = self.identity, "This instance acts now.");
-        let work = work();
         tokio::select! {
-            // First: when time is up nothing else gets a turn.
             biased;
-            () = self.keep(&mut renewed) => {}
-            () = work => {}
+            () = self.keep(&renewed) => {}
+            () = fenced(work(), &renewed) => {}
         }
         tracing::warn!(lease.holder = self.identity, "This instance acts no more.");
     }
@@ -129,19 +133,19 @@ impl<S: LeaseStore> Elector<S> {
     }
 
     /// Renews until that fails for too long, or the Lease is somebody else's.
-    async fn keep(&mut self, renewed: &mut Instant) {
+    async fn keep(&mut self, renewed: &Mutex<Instant>) {
         loop {
-            let deadline = *renewed + RENEW_DEADLINE;
+            let deadline = *renewed.lock() + RENEW_DEADLINE;
             if timeout_at(deadline, sleep(RETRY)).await.is_err() {
                 return;
             }
             let asked = Instant::now();
             match timeout_at(deadline.min(asked + CALL_LIMIT), self.renew()).await {
-                Ok(Renewal::Granted) => *renewed = asked,
+                Ok(Renewal::Granted) => *renewed.lock() = asked,
                 Ok(Renewal::Lost) => return,
                 Ok(Renewal::Failed) | Err(_) => {}
             }
-            if Instant::now() >= *renewed + RENEW_DEADLINE {
+            if is_over(renewed) {
                 return;
             }
         }
@@ -169,6 +173,17 @@ impl<S: LeaseStore> Elector<S> {
             }
         }
     }
+}
+
+fn is_over(renewed: &Mutex<Instant>) -> bool {
+    Instant::now() >= *renewed.lock() + RENEW_DEADLINE
+}
+
+/// Work that ends when time is up, whoever is woken first: a process that was frozen finds answers waiting for it before it
+/// finds that its time has passed.
+async fn fenced(work: impl Future<Output = ()>, renewed: &Mutex<Instant>) {
+    let mut work = pin!(work);
+    poll_fn(|context| if is_over(renewed) { Poll::Ready(()) } else { work.as_mut().poll(context) }).await;
 }
 
 enum Renewal {

@@ -4,11 +4,11 @@ use std::{
     future::pending,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
-use parking_lot::Mutex;
+use futures::FutureExt as _;
 use tokio::task::JoinHandle;
 
 use super::*;
@@ -131,6 +131,23 @@ async fn one_that_is_cut_off_stops_before_another_begins() {
     first.way.cut.store(false, Ordering::Relaxed);
     sleep(Duration::from_mins(1)).await;
     assert!(!first.acts() && second.acts(), "it does not come back by itself");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_was_frozen_does_nothing_when_it_wakes() {
+    let turns = AtomicUsize::new(0);
+    let renewed = Mutex::new(Instant::now());
+    let work = poll_fn(|_| {
+        turns.fetch_add(1, Ordering::Relaxed);
+        Poll::<()>::Pending
+    });
+    let mut fenced = pin!(fenced(work, &renewed));
+    let mut turn = || fenced.as_mut().now_or_never();
+    assert_eq!((turn(), turns.load(Ordering::Relaxed)), (None, 1));
+    tokio::time::advance(RENEW_DEADLINE - STEP).await;
+    assert_eq!((turn(), turns.load(Ordering::Relaxed)), (None, 2));
+    tokio::time::advance(STEP).await;
+    assert_eq!((turn(), turns.load(Ordering::Relaxed)), (Some(()), 2));
 }
 
 #[tokio::test(start_paused = true)]
