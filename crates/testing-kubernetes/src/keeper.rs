@@ -1,6 +1,7 @@
 //! Processes that end with this one, however it ends: killed, in a panic, or because a test never came back.
 
 use std::{
+    fmt::Write as _,
     fs::File,
     io::Write as _,
     os::unix::process::CommandExt as _,
@@ -74,7 +75,7 @@ impl Keeper {
                 let log = std::fs::read_to_string(&path).unwrap_or_default();
                 let lines: Vec<_> = log.lines().collect();
                 let end = lines[lines.len().saturating_sub(15)..].join("\n");
-                text.push_str(&format!("{}:\n{end}\n", path.display()));
+                writeln!(text, "{}:\n{end}", path.display()).unwrap();
             }
         }
         text

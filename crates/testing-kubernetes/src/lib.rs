@@ -2,7 +2,7 @@
 //! pods of Deployments and Jobs and collect what has no owner any more. What a kubelet does, tests do themselves. And a
 //! proxy in front of it, which fails as networks and API servers do.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in what tests share too")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in what tests share too")]
 
 mod asked;
 mod keeper;

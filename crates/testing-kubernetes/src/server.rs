@@ -64,7 +64,7 @@ impl Kubernetes {
         let etcd = format!("http://{address}:{ETCD_PORT}");
         kubernetes.run(
             &tools.join("etcd"),
-            [
+            &[
                 "--data-dir=etcd".to_owned(),
                 "--unsafe-no-fsync".to_owned(),
                 format!("--listen-client-urls={etcd}"),
@@ -76,7 +76,7 @@ impl Kubernetes {
         let file = |name: &str| kubernetes.keeper.folder().join(name).display().to_string();
         kubernetes.run(
             &tools.join("kube-apiserver"),
-            [
+            &[
                 format!("--etcd-servers={etcd}"),
                 format!("--bind-address={address}"),
                 format!("--advertise-address={address}"),
@@ -100,7 +100,7 @@ impl Kubernetes {
         kubernetes.write("kubeconfig", kubeconfig(&kubernetes.url, Some(&kubernetes.keeper.folder().join("ca.crt"))));
         kubernetes.run(
             &tools.join("kube-controller-manager"),
-            [
+            &[
                 format!("--kubeconfig={}", file("kubeconfig")),
                 format!("--controllers={CONTROLLERS}"),
                 "--leader-elect=false".to_owned(),
@@ -114,8 +114,8 @@ impl Kubernetes {
         kubernetes
     }
 
-    fn run<const N: usize>(&self, program: &Path, arguments: [String; N]) {
-        self.keeper.run(program, &arguments);
+    fn run(&self, program: &Path, arguments: &[String]) {
+        self.keeper.run(program, arguments);
     }
 
     fn write(&self, name: &str, text: impl AsRef<[u8]>) {

@@ -67,7 +67,7 @@ impl PlanOptions {
                     == shop.metadata.namespace.as_ref().unwrap_or(namespace)
             };
             let secrets: Vec<_> = manifest.secrets.iter().filter(there).cloned().collect();
-            previews.push(preview(&cluster, shop, &secrets).await?);
+            previews.push(Box::pin(preview(&cluster, shop, &secrets)).await?);
         }
         self.print(&previews)?;
         let changes = previews.iter().any(|preview| !preview.changes.is_empty());

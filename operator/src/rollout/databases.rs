@@ -51,7 +51,7 @@ pub(super) fn plan(view: &View<'_>, roll: &Roll) -> Databases {
             add(Stage::Before, view.before(service));
         }
     }
-    let mut past = has_arrived(view, roll).then(|| DatabaseService::ALL.to_vec()).unwrap_or_default();
+    let mut past = if has_arrived(view, roll) { DatabaseService::ALL.to_vec() } else { Vec::new() };
     // A new database has no past, and a migration that changed nothing leaves nothing to end.
     past.retain(|service| !view.schema(*service).is_some_and(Report::is_contracted));
     // The point of no return: no pod of another version is left, not even one on its way out.
@@ -90,7 +90,7 @@ impl Databases {
 
     /// What went wrong, in words that say which step and what to do.
     pub(super) fn failures(&self) -> Vec<Trouble> {
-        self.planned.iter().filter_map(|planned| planned.trouble()).collect()
+        self.planned.iter().filter_map(Planned::trouble).collect()
     }
 
     /// The stage of what has not ended yet, unless something failed.

@@ -4,7 +4,7 @@ use k8s_openapi::{
     api::{batch::v1::Job, core::v1::Pod},
     jiff::{SignedDuration, Timestamp},
 };
-use kube::ResourceExt as _;
+use kube::ResourceExt;
 use serde::Deserialize;
 
 use super::pods;
@@ -63,7 +63,7 @@ impl Report {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Jobs<'a> {
     pub(super) shop: &'a Shop,
-    pub(super) jobs: &'a [Job],
+    pub(super) found: &'a [Job],
     pub(super) pods: &'a [Pod],
     pub(super) now: Timestamp,
 }
@@ -72,11 +72,11 @@ impl<'a> Jobs<'a> {
     /// What came of what is planned. One that did the same with the same image to the same database is as good, whatever
     /// else its pod was like.
     pub(super) fn work(&self, plan: &JobPlan) -> Work {
-        if let Some(done) = self.jobs.iter().find(|job| is_for(job, plan) && has(job, "Complete").is_some()) {
+        if let Some(done) = self.found.iter().find(|job| is_for(job, plan) && has(job, "Complete").is_some()) {
             return Work::Done(self.pods_of(done).find_map(Report::read));
         }
         let name = job_name(self.shop, plan);
-        let Some(job) = self.jobs.iter().find(|job| job.name_any() == name) else { return Work::Absent };
+        let Some(job) = self.found.iter().find(|job| job.name_any() == name) else { return Work::Absent };
         if job.metadata.deletion_timestamp.is_some() {
             return Work::Leaving;
         }
@@ -120,8 +120,8 @@ impl<'a> Jobs<'a> {
                 has(job, "Failed").is_some() && matches!(self.failed(job), Work::Failed { again: true, .. });
             did || (wanted.contains(&job.name_any()) && !failed_long_ago)
         };
-        let there = self.jobs.iter().filter(|job| job.metadata.deletion_timestamp.is_none());
-        there.filter(|job| !is_needed(job)).map(|job| job.name_any()).collect()
+        let there = self.found.iter().filter(|job| job.metadata.deletion_timestamp.is_none());
+        there.filter(|job| !is_needed(job)).map(ResourceExt::name_any).collect()
     }
 }
 

@@ -81,7 +81,7 @@ pub fn decide(shop: &Shop, observed: &Observed) -> Decision {
         let settings = problems::settings(shop);
         let registered = observed.consul.as_ref();
         decision.write_settings = settings.is_ok() && registered.is_ok_and(|registered| !registered.settings_current);
-        decision.obsolete_jobs = databases.obsolete.clone();
+        decision.obsolete_jobs.clone_from(&databases.obsolete);
         decision.blueprint = Some(Blueprint {
             settings: settings.ok().or_else(|| observed.settings.clone()).unwrap_or_else(|| "{}".to_owned()),
             jobs: databases.jobs(),

@@ -110,10 +110,12 @@ fn stuck(container: &ContainerStatus, now: Timestamp) -> Option<Trouble> {
         None if crashes(container, now) => "CrashLoopBackOff",
         None => return None,
     };
-    let words = ended(container).filter(|ended| ended.exit_code != 0).map(last_words).unwrap_or_else(|| {
+    let words = ended(container).filter(|ended| ended.exit_code != 0);
+    let cause = || {
         let message = waiting.and_then(|waiting| waiting.message.as_deref()).unwrap_or_default();
         message.rsplit(PULL_CAUSE).next().unwrap_or_default().chars().take(MAX_WORDS).collect()
-    });
+    };
+    let words = words.map_or_else(cause, last_words);
     Some(Trouble { reason: reason.to_owned(), message: format!("container {}: {words}", container.name) })
 }
 

@@ -27,7 +27,7 @@ pub(super) fn find(shop: &Shop, observed: &Observed) -> Vec<Problem> {
     problems.extend(conflicts(observed));
     problems.extend(resources(shop));
     if shop.spec.database.engine == Engine::Sqlite {
-        problems.extend(DatabaseService::ALL.into_iter().flat_map(|service| claim(shop, observed, service)));
+        problems.extend(DatabaseService::ALL.into_iter().filter_map(|service| claim(shop, observed, service)));
     }
     if let Err(error) = settings(shop) {
         problems.push(Problem {
@@ -77,12 +77,11 @@ fn references(shop: &Shop, observed: &Observed) -> Vec<Problem> {
     for service in DatabaseService::ALL {
         let scope = Some(Scope::Process(service.component()));
         let path = format!("spec.database.{engine}.{}.urlSecretRef", service.name());
-        problems.extend(match shop.spec.database.url_of(service) {
-            Some(reference) => missing(observed, &path, reference, scope),
-            None => {
-                let message = format!("{path}: engine {engine} needs the URL of each service's database");
-                Some(Problem { scope, reason: "InvalidDatabase", message })
-            }
+        problems.extend(if let Some(reference) = shop.spec.database.url_of(service) {
+            missing(observed, &path, reference, scope)
+        } else {
+            let message = format!("{path}: engine {engine} needs the URL of each service's database");
+            Some(Problem { scope, reason: "InvalidDatabase", message })
         });
     }
     problems

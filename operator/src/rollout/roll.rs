@@ -92,9 +92,10 @@ fn next(view: &View<'_>, component: Component, turn: &Turn) -> (Option<Process>,
 fn make(view: &View<'_>, component: Component, turn: &Turn) -> (Option<Process>, Course) {
     let target = view.process(component, view.target[component].clone());
     let Some(before) = view.release_before(component) else {
-        return match view.is_migrated(component) {
-            true => (Some(target), Course::Moving),
-            false => (None, Course::Waiting(Wait::Databases)),
+        return if view.is_migrated(component) {
+            (Some(target), Course::Moving)
+        } else {
+            (None, Course::Waiting(Wait::Databases))
         };
     };
     if turn.first.is_none() && view.are_migrated() {

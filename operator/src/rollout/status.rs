@@ -50,10 +50,8 @@ pub(super) fn say(view: &View<'_>, roll: &Roll, databases: &Databases) -> Said {
     let judgement = Judgement::new(view, roll, databases);
     let last = view.shop.status.as_ref();
     let all_settled = judgement.all_settled();
-    let version = match all_settled {
-        true => Some(view.shop.spec.version.clone()),
-        false => last.and_then(|status| status.version.clone()),
-    };
+    let version =
+        if all_settled { Some(view.shop.spec.version.clone()) } else { last.and_then(|status| status.version.clone()) };
     let ready = judgement.ready();
     let conditions = ConditionType::ALL.map(|kind| {
         let verdict = match kind {
@@ -298,10 +296,8 @@ impl<'v, 'a> Judgement<'v, 'a> {
             Some(_) => Phase::RollingOut,
             None if self.ready().holds => Phase::Ready,
             // Pods that have only just become ready are asked and registered in a moment.
-            None => match self.has_been_ready() && self.was_phase(&[Phase::Ready, Phase::Degraded]) {
-                true => Phase::Degraded,
-                false => Phase::RollingOut,
-            },
+            None if self.has_been_ready() && self.was_phase(&[Phase::Ready, Phase::Degraded]) => Phase::Degraded,
+            None => Phase::RollingOut,
         }
     }
 

@@ -138,7 +138,7 @@ impl<'a> View<'a> {
 
     /// The Jobs of the shop.
     pub(super) fn jobs(&self) -> Jobs<'a> {
-        Jobs { shop: self.shop, jobs: &self.observed.jobs, pods: &self.observed.pods, now: self.observed.now }
+        Jobs { shop: self.shop, found: &self.observed.jobs, pods: &self.observed.pods, now: self.observed.now }
     }
 
     /// What comes before a service may run what is wanted.
