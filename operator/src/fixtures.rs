@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::shop::Shop;
 
 /// A Shop as the API server would give it: with a uid and a generation.
-pub(crate) fn shop(spec: Value) -> Shop {
+pub(crate) fn shop(spec: &Value) -> Shop {
     let manifest = json!({
         "apiVersion": "shop-operator.io/v1alpha1",
         "kind": "Shop",
@@ -17,12 +17,12 @@ pub(crate) fn shop(spec: Value) -> Shop {
 
 /// All that has to be said.
 pub(crate) fn smallest() -> Shop {
-    shop(json!({"version": "1.0.0", "consul": {"address": "http://consul-server:8500"}}))
+    shop(&json!({"version": "1.0.0", "consul": {"address": "http://consul-server:8500"}}))
 }
 
 /// On a database server, one pod each.
 pub(crate) fn postgres() -> Shop {
-    shop(json!({
+    shop(&json!({
         "version": "1.0.0",
         "consul": {"address": "http://consul-server.consul:8500"},
         "database": {"engine": "postgres", "postgres": urls()},
@@ -31,7 +31,7 @@ pub(crate) fn postgres() -> Shop {
 
 /// With everything that can be said.
 pub(crate) fn production() -> Shop {
-    let mut shop = shop(json!({
+    let mut shop = shop(&json!({
         "version": "1.2.3",
         "image": {
             "registry": "registry.example/shop",

@@ -16,7 +16,7 @@ async fn every_example_is_taken_by_the_api_server() {
     let mut seen = 0;
     for entry in fs::read_dir(project().join("examples")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        if name.ends_with(".yaml") {
+        if std::path::Path::new(&name).extension().is_some_and(|extension| extension == "yaml") {
             scene.kubectl_apply_dry(&read(&name));
             seen += 1;
         }
@@ -34,7 +34,7 @@ async fn the_smallest_example_gets_ready() {
 #[tokio::test]
 async fn the_postgres_example_gets_ready() {
     let scene = Scene::set("example-postgres").await;
-    scene.postgres().await;
+    scene.postgres();
     scene.kubectl_apply(&read("postgres.yaml"));
     scene.ready("demo").await;
 }

@@ -3,6 +3,8 @@
 //! The operator is installed by its chart, so that it runs with the chart's rights and no others. Each test has a namespace of
 //! its own; one that fails leaves logs, events and objects in a folder that it names.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in what tests share too")]
+
 mod charts;
 mod essential;
 mod examples;

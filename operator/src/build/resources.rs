@@ -88,12 +88,12 @@ pub(crate) fn amount(quantity: &str) -> Option<f64> {
 mod tests {
     use super::*;
 
-    fn map(entries: &[(&str, &str)]) -> Option<BTreeMap<String, Quantity>> {
-        Some(entries.iter().map(|(name, amount)| ((*name).to_owned(), Quantity((*amount).to_owned()))).collect())
+    fn map(entries: &[(&str, &str)]) -> BTreeMap<String, Quantity> {
+        entries.iter().map(|(name, amount)| ((*name).to_owned(), Quantity((*amount).to_owned()))).collect()
     }
 
     fn wanted(requests: &[(&str, &str)], limits: &[(&str, &str)]) -> ResourceRequirements {
-        ResourceRequirements { requests: map(requests), limits: map(limits), claims: None }
+        ResourceRequirements { requests: Some(map(requests)), limits: Some(map(limits)), claims: None }
     }
 
     #[test]
@@ -101,19 +101,19 @@ mod tests {
         let made = of(None);
         assert_eq!(
             (made.requests, made.limits),
-            (map(&[("cpu", "100m"), ("memory", "64Mi")]), map(&[("memory", "256Mi")]))
+            (Some(map(&[("cpu", "100m"), ("memory", "64Mi")])), Some(map(&[("memory", "256Mi")])))
         );
         let made = of(Some(&wanted(&[("cpu", "1")], &[("cpu", "2")])));
-        assert_eq!(made.requests, map(&[("cpu", "1"), ("memory", "64Mi")]));
-        assert_eq!(made.limits, map(&[("cpu", "2"), ("memory", "256Mi")]));
+        assert_eq!(made.requests, Some(map(&[("cpu", "1"), ("memory", "64Mi")])));
+        assert_eq!(made.limits, Some(map(&[("cpu", "2"), ("memory", "256Mi")])));
     }
 
     #[test]
     fn a_default_never_makes_what_was_asked_for_invalid() {
         let made = of(Some(&wanted(&[("memory", "1Gi")], &[])));
-        assert_eq!(made.limits, map(&[("memory", "1Gi")]));
+        assert_eq!(made.limits, Some(map(&[("memory", "1Gi")])));
         let made = of(Some(&wanted(&[], &[("memory", "32Mi"), ("cpu", "50m")])));
-        assert_eq!(made.requests, map(&[("cpu", "50m"), ("memory", "32Mi")]));
+        assert_eq!(made.requests, Some(map(&[("cpu", "50m"), ("memory", "32Mi")])));
     }
 
     #[test]

@@ -293,11 +293,10 @@ impl<'v, 'a> Judgement<'v, 'a> {
         match self.work() {
             Some(("Migrating" | "Contracting", _)) => Phase::Migrating,
             Some(("PodsNotReady", _)) => Phase::Degraded,
-            Some(_) => Phase::RollingOut,
             None if self.ready().holds => Phase::Ready,
             // Pods that have only just become ready are asked and registered in a moment.
             None if self.has_been_ready() && self.was_phase(&[Phase::Ready, Phase::Degraded]) => Phase::Degraded,
-            None => Phase::RollingOut,
+            _ => Phase::RollingOut,
         }
     }
 

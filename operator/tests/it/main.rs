@@ -4,6 +4,8 @@
 //! What an operator must survive is a list of rows; each that needs no node is a test here whose name begins with the row's
 //! number. Those that need one are in `e2e/`.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in what tests share too")]
+
 mod fields;
 mod leader;
 mod many;

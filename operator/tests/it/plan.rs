@@ -15,7 +15,7 @@ async fn planned(world: &World, spec: &Value) -> Preview {
         "metadata": {"name": "demo", "namespace": world.namespace}, "spec": spec,
     }))
     .unwrap();
-    preview(&Cluster::new(world.client.clone()), &manifest, &[]).await.unwrap()
+    Box::pin(preview(&Cluster::new(world.client.clone()), &manifest, &[])).await.unwrap()
 }
 
 /// What is done to which object.

@@ -74,14 +74,14 @@ async fn row_02_no_step_is_decided_by_memory() {
     assert!(kills >= 10, "{kills} writes");
 
     let changes = world.proxy.changes();
-    let changed = |resource: &str| {
+    let patched = |resource: &str| {
         let names = changes.iter().filter(|asked| asked.resource == resource && asked.method == "PATCH");
         names.map(|asked| asked.name.clone().unwrap()).collect::<Vec<_>>()
     };
-    let mut rolled = changed("deployments");
+    let mut rolled = patched("deployments");
     rolled.dedup();
     assert_eq!(rolled, ["demo-product", "demo-user", "demo-order", "demo-gateway"]);
-    let mut jobs = changed("jobs");
+    let mut jobs = patched("jobs");
     jobs.sort();
     let count = jobs.len();
     jobs.dedup();

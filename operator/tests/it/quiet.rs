@@ -37,10 +37,10 @@ async fn row_23_nothing_is_written_in_ten_resyncs_in_which_nothing_changed() {
 }
 
 /// Notes of the events of a Shop that mention a word, in the order in which they came.
-async fn notes(world: &World, word: &str) -> Vec<String> {
+async fn notes(world: &World, about: &str) -> Vec<String> {
     let mut events = world.api::<Event>().list(&ListParams::default()).await.unwrap().items;
     events.sort_by_key(|event| event.event_time.clone().map(|time| time.0));
-    events.into_iter().filter_map(|event| event.note).filter(|note| note.contains(word)).collect()
+    events.into_iter().filter_map(|event| event.note).filter(|note| note.contains(about)).collect()
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ fn replicated(host: &str) -> Value {
 
 async fn running(name: &str) -> (Scene, Value) {
     let scene = Scene::set(name).await;
-    scene.postgres().await;
+    scene.postgres();
     let spec = replicated(&scene.host());
     scene.apply("demo", &spec).await;
     scene.ready("demo").await;

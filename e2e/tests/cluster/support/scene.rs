@@ -155,7 +155,7 @@ impl Scene {
 
     /// A PostgreSQL with an empty database for each service, and a Secret `shop-databases` with their URLs, as
     /// `examples/postgres-server.yaml` has it.
-    pub(crate) async fn postgres(&self) {
+    pub(crate) fn postgres(&self) {
         let folder = project().join("examples");
         let mut server = std::fs::read_to_string(folder.join("postgres-server.yaml")).unwrap();
         if stand_ins() {

@@ -15,7 +15,7 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, ObjectMeta, OwnerReference, Time},
     jiff::{SignedDuration, Timestamp},
 };
-use kube::ResourceExt as _;
+use kube::ResourceExt;
 use serde_json::json;
 
 use crate::{
@@ -291,7 +291,7 @@ impl Cluster {
     }
 
     pub(super) fn delete_job(&mut self, name: &str) {
-        let gone: Vec<_> = self.jobs.iter().filter(|job| job.name_any() == name).filter_map(|job| job.uid()).collect();
+        let gone: Vec<_> = self.jobs.iter().filter(|job| job.name_any() == name).filter_map(ResourceExt::uid).collect();
         self.jobs.retain(|job| job.name_any() != name);
         self.pods.retain(|pod| !pod.owner_references().iter().any(|owner| gone.contains(&owner.uid)));
     }

@@ -102,8 +102,7 @@ fn a_pod_that_finds_no_node_is_named_after_a_while() {
     cluster.edit(|shop| shop.spec.services.order.resources = resources);
     cluster.reconcile();
     cluster.tick();
-    let newest =
-        cluster.pods.iter().filter(|pod| crate::rollout::pods::component(pod) == Some(Component::Order)).next_back();
+    let newest = cluster.pods.iter().rfind(|pod| crate::rollout::pods::component(pod) == Some(Component::Order));
     let uid = newest.unwrap().uid();
     let pend = |cluster: &mut Cluster| {
         let pod = cluster.pods.iter_mut().find(|pod| pod.uid() == uid).unwrap();

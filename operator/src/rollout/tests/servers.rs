@@ -257,7 +257,7 @@ fn nothing_is_contracted_while_an_older_pod_is_on_its_way_out() {
         cluster.tick();
     }
     assert!(cluster.all_serve(2));
-    cluster.until("version 2", |cluster| cluster.is_ready());
+    cluster.until("version 2", Cluster::is_ready);
     assert!(cluster.schemas.values().all(|schema| *schema == Some((2, 2))));
 }
 

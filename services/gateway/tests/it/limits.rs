@@ -74,7 +74,7 @@ async fn a_user_has_one_bucket_whatever_the_token_and_a_bad_token_none() {
     let ada = new_id();
     refused_soon(&|_| gateway.user(ada, Role::Customer), "/products/mug", 200).await;
     // Tokens that are made up are counted by the address they come from.
-    refused_soon(&|n| gateway.anonymous().with_token(&format!("made up {n}")), "/products/mug", 401).await;
+    refused_soon(&|n| gateway.anonymous().with_token(format!("made up {n}")), "/products/mug", 401).await;
     refused_soon(&|_| gateway.anonymous(), "/products/mug", 200).await;
     // Also where there is no route, and for what is no call of the interface.
     refused_soon(&|_| gateway.anonymous(), "/nothing", 404).await;
