@@ -49,6 +49,8 @@ async fn install() {
 pub(crate) fn operator_install<'a>(more: &[&'a str]) -> Vec<&'a str> {
     let mut arguments = vec!["upgrade", "--install", "shop-operator", "charts/shop-operator", "--create-namespace"];
     arguments.extend(["--namespace", OPERATOR_NAMESPACE, "--wait", "--timeout", "4m"]);
+    // What an earlier call set is not set any more.
+    arguments.push("--reset-values");
     arguments.extend(more);
     arguments
 }
