@@ -164,6 +164,7 @@ generate: setup ## Renew every committed artefact that is generated
 	mv charts/shop-operator/files/crd.yaml.new charts/shop-operator/files/crd.yaml
 	cp "$$(ls -t $(CARGO_TARGET_DIR)/debug/build/shop-proto-*/out/descriptor.binpb | head -n 1)" proto/descriptor.binpb
 	@SHOP_TEST_RENEW_REFERENCE=1 cargo test --quiet --workspace --all-features --test system configuration::
+	@SHOP_TEST_RENEW_SNAPSHOTS=1 cargo test --quiet --package shop-operator --lib as_committed
 	@$(MAKE) --no-print-directory schemas
 
 schemas: ## Renew the committed schemas, of the engines that can be started here

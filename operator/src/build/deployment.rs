@@ -108,9 +108,10 @@ fn template(shop: &Shop, component: Component, process: &Process) -> PodTemplate
     ];
     let mut before = Vec::new();
     if let Some(service) = component.database().filter(|_| shop.spec.has_file(component)) {
-        before.push(container::migrate_file(shop, service, release, &mounted));
+        let own = pod::of_steps(&mounted);
+        before.push(container::migrate_file(shop, service, release, &own));
         if component == Component::User {
-            before.push(container::create_admin(shop, release, &mounted));
+            before.push(container::create_admin(shop, release, &own));
         }
     }
     PodTemplateSpec {

@@ -74,6 +74,7 @@ pub(super) fn spread(shop: &Shop, component: Component) -> Vec<TopologySpreadCon
 }
 
 /// A volume and where it is mounted.
+#[derive(Clone)]
 pub(super) struct Mounted {
     pub(super) volume: Volume,
     pub(super) path: &'static str,
@@ -88,6 +89,11 @@ pub(super) fn temporary() -> Mounted {
     };
     let volume = Volume { name: "tmp".to_owned(), empty_dir: Some(source), ..Volume::default() };
     Mounted { volume, path: folder::TEMPORARY, read_only: false }
+}
+
+/// What the steps before it need of that: the file, and room to sort.
+pub(super) fn of_steps(mounted: &[Mounted]) -> Vec<Mounted> {
+    mounted.iter().filter(|mounted| !mounted.read_only).cloned().collect()
 }
 
 /// What a process that serves reads and, on SQLite, writes.

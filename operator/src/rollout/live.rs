@@ -3,7 +3,7 @@
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition, DeploymentSpec, DeploymentStatus};
 use kube::ResourceExt as _;
 
-use crate::build::{Failure, Release, container::SERVE, names};
+use crate::build::{Failure, Release, Replicas, container::SERVE, names};
 
 /// What there is of a process.
 #[derive(Debug)]
@@ -110,13 +110,21 @@ impl<'a> Live<'a> {
         seen.is_some() && seen >= self.deployment.metadata.generation
     }
 
-    /// Whether every pod is what it should be, there are as many as there should be, and all of them serve.
-    pub(super) fn is_settled(&self) -> bool {
+    /// Whether every pod is what it should be, there are as many as there should be, and all of them serve. An autoscaler
+    /// wants more of them at any time: then it is enough that the least number serves.
+    pub(super) fn is_settled(&self, replicas: Replicas, least: i32) -> bool {
         let Some(status) = self.status() else { return false };
-        let wanted = Some(self.replicas());
-        let all = [status.replicas, status.updated_replicas, status.ready_replicas, status.available_replicas];
         // What is zero is left out.
-        self.is_current() && all.iter().all(|count| count.or(Some(0)) == wanted)
+        let [all, updated, ready, available] =
+            [status.replicas, status.updated_replicas, status.ready_replicas, status.available_replicas]
+                .map(|count| count.unwrap_or(0));
+        let enough = match replicas {
+            Replicas::Fixed(wanted) => {
+                self.replicas() == wanted && [all, ready, available].iter().all(|count| *count == wanted)
+            }
+            Replicas::Autoscaled | Replicas::HandOver(_) => ready.min(available) >= least.min(self.replicas()),
+        };
+        self.is_current() && updated == all && enough
     }
 
     /// Whether its pods have all been replaced at some time since it was last changed, although one may be missing now.

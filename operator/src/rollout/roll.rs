@@ -8,9 +8,12 @@ use super::{
     view::View,
 };
 use crate::{
-    build::{Failure, Process, Release, template_digest},
+    build::{Failure, Process, Release, Replicas, template_digest},
     shop::{Component, Components},
 };
+
+/// As many pods as a file allows.
+const ONE_POD: i32 = 1;
 
 /// How far a process is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +118,7 @@ fn stay(view: &View<'_>, component: Component, live: &Live<'_>) -> (Option<Proce
     let mut process = view.process(component, live.release.clone());
     let wanted = template_digest(view.shop, component, &process);
     let is_same = live.template() == Some(wanted.as_str());
-    let settled = is_same && live.is_settled() && has_its_number(&process, live);
+    let settled = is_same && live.is_settled(process.replicas, view.shop.spec.least_replicas(component));
     if view.shop.spec.has_file(component) && !settled {
         // A failure still has something to go back to.
         process.previous = live.previous();
@@ -128,13 +131,6 @@ fn stay(view: &View<'_>, component: Component, live: &Live<'_>) -> (Option<Proce
         (true, false) => (Some(process), Course::Moving),
         (false, _) if view.consul_answers() => (Some(process), Course::Moving),
         (false, _) => (None, Course::Waiting(Wait::Consul)),
-    }
-}
-
-fn has_its_number(process: &Process, live: &Live<'_>) -> bool {
-    match process.replicas {
-        crate::build::Replicas::Fixed(replicas) => replicas == live.replicas(),
-        crate::build::Replicas::Autoscaled | crate::build::Replicas::HandOver(_) => true,
     }
 }
 
@@ -174,8 +170,9 @@ fn held(view: &View<'_>, component: Component, live: &Live<'_>) -> Option<Proces
 
 /// On a file, what did not come up makes way for what ran before.
 fn take_back(view: &View<'_>, component: Component, live: &Live<'_>) -> Option<(Option<Process>, Course)> {
-    let previous = live.previous().filter(|_| view.shop.spec.has_file(component) && !live.is_settled())?;
-    if !view.has_failed(component, &live.release) {
+    let previous = live.previous().filter(|_| view.shop.spec.has_file(component))?;
+    let serves = live.is_settled(Replicas::Fixed(ONE_POD), ONE_POD);
+    if serves || !view.has_failed(component, &live.release) {
         return None;
     }
     let template = live.template().unwrap_or_default().to_owned();
