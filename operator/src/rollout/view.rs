@@ -103,12 +103,14 @@ impl<'a> View<'a> {
         Component::ROLL_ORDER.into_iter().filter(there)
     }
 
-    /// What a process that is not there was before an upgrade that is not through: what the others still are.
+    /// What a process that is not there was before an upgrade that is not through: what the others still are. One with a
+    /// database was that only if all of the shop was: in the middle of an installation its database may have no schema yet.
     pub(super) fn release_before(&self, component: Component) -> Option<Release> {
         let still: Vec<_> = self.outdated().filter_map(|other| self.states[other].live()).collect();
         let last = self.shop.status.as_ref().and_then(|status| status.version.as_ref());
         let version = still.iter().map(|live| &live.release.version).find(|version| Some(*version) == last);
-        let version = version.or_else(|| still.first().map(|live| &live.release.version))?;
+        let any = still.first().map(|live| &live.release.version).filter(|_| component.database().is_none());
+        let version = version.or(any)?;
         // A digest in the spec is that of another version's image.
         let mut image = self.shop.spec.image.clone();
         image.digests = crate::shop::Digests::default();

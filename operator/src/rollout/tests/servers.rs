@@ -211,6 +211,19 @@ fn a_rollback_past_the_point_of_no_return_leaves_the_newer_version_serving() {
     cluster.until("version 2", |cluster| cluster.is_ready() && cluster.all_serve(2));
 }
 
+/// The gateway is there before the databases are, and what is half installed has no version before.
+#[test]
+fn another_version_in_mid_installation_waits_for_its_own_databases() {
+    let mut cluster = Cluster::new(fixtures::postgres());
+    cluster.reconcile();
+    assert_eq!(cluster.told_all(), [None, None, None, Some(1)]);
+    cluster.upgrade("2.0.0");
+    cluster.reconcile();
+    assert_eq!(cluster.told_all(), [None, None, None, Some(1)]);
+    cluster.until("version 2", |cluster| cluster.is_ready() && cluster.all_serve(2));
+    assert!(cluster.schemas.values().all(|schema| *schema == Some((2, 2))));
+}
+
 #[test]
 fn versions_that_are_only_names_go_forward() {
     let mut cluster = serving("2.0.0");
