@@ -28,9 +28,52 @@ async fn status(address: &str) -> Result<StatusCode, Box<dyn std::error::Error +
     let stream = TcpStream::connect(address).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let request = Request::get(PATH).header(HOST, address).body(Empty::<Bytes>::new())?;
-    tokio::select! {
-        response = sender.send_request(request) => Ok(response?.status()),
-        // It ends before the answer only with an error.
-        ended = connection => Err(ended.err().map_or_else(|| "the connection was closed".into(), Into::into)),
+    let mut response = std::pin::pin!(sender.send_request(request));
+    let answered = tokio::select! {
+        answered = &mut response => answered,
+        ended = connection => {
+            ended?;
+            // It is closed, perhaps with its answer, which then is there already.
+            response.await
+        }
+    };
+    Ok(answered?.status())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    async fn answered_with(answer: &'static str) -> Result<(), String> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let serving = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            assert!(stream.read(&mut request).await.unwrap() > 0);
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        });
+        let probed = probe(&address, false).await;
+        serving.await.unwrap();
+        probed
+    }
+
+    #[tokio::test]
+    async fn an_answer_counts_though_the_connection_ends_with_it() {
+        // Which of the two is seen first is chance.
+        for _ in 0..50 {
+            answered_with("HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_ends_without_an_answer_is_none() {
+        let error = answered_with("").await.unwrap_err();
+        assert!(error.contains("failed"), "{error}");
     }
 }
