@@ -47,7 +47,7 @@ pub(super) async fn dereference(
     let pods = World::pods(&context.cluster, shop).await?;
     let mut conflicts: Vec<_> = host.into_iter().collect();
     conflicts.extend(secrets.into_iter().flat_map(|secrets| secrets.conflicts.iter().cloned()));
-    let mut observed = Observed {
+    let observed = Observed {
         now: Timestamp::now(),
         checksums: checksums(shop, &values, secrets, &deployments),
         autoscalers: by_component(world, Kind::HorizontalPodAutoscaler, shop),
@@ -62,11 +62,18 @@ pub(super) async fn dereference(
         conflicts,
         probe: None,
     };
-    // It would fail before.
-    if is_worth_a_probe(&observed) {
-        observed.probe = Some(probed(context, shop).await);
-    }
     Ok(Read { observed, registry })
+}
+
+impl Read {
+    /// Asks through the gateway. It comes after what is dead was taken out of Consul: a gateway that tries a process that is
+    /// gone answers late.
+    pub(super) async fn probe(&mut self, context: &Context, shop: &Shop) {
+        // It would fail before.
+        if is_worth_a_probe(&self.observed) {
+            self.observed.probe = Some(probed(context, shop).await);
+        }
+    }
 }
 
 /// What the cluster has of a Shop, for whoever only wants to know: Consul is taken to be as it should, the gateway is not

@@ -54,15 +54,14 @@ pub(super) async fn reconcile(context: &Context, key: &Key) -> Result<Outcome, A
     let secrets = make_secrets(context, &shop, &world).await?;
     let held = secrets.as_ref().ok().and_then(Option::as_ref);
     let mut read = Box::pin(dereference(context, &shop, &world, held)).await?;
-    let mut decision = decide(&shop, &read.observed);
     let now = read.observed.now;
     let mut problems = Vec::new();
-    let synced = sync_registry(context, &shop, &mut read, &decision, &mut problems).await;
-    let mut unfinished = synced;
-    if synced {
-        // What was put right is not told as wrong.
-        decision = decide(&shop, &read.observed);
-    }
+    // What is in Consul for pods that are gone harms clients: that comes first.
+    let first = decide(&shop, &read.observed);
+    let mut unfinished = sync_registry(context, &shop, &mut read, &first, &mut problems).await;
+    read.probe(context, &shop).await;
+    // With that, and what was put right is not told as wrong.
+    let mut decision = decide(&shop, &read.observed);
     match secrets {
         Ok(secrets) => {
             if let Some(blueprint) = &decision.blueprint {

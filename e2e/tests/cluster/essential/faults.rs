@@ -31,9 +31,9 @@ impl Tries {
         tries.nft(&format!(
             "add table bridge shop_e2e
              add counter bridge shop_e2e tries
-             add chain bridge shop_e2e all {{ type filter hook prerouting priority 0; }}
-             add rule bridge shop_e2e all arp daddr ip {address} counter name tries
-             add rule bridge shop_e2e all ip daddr {address} counter name tries"
+             add chain bridge shop_e2e seen {{ type filter hook prerouting priority 0; }}
+             add rule bridge shop_e2e seen arp daddr ip {address} counter name tries
+             add rule bridge shop_e2e seen ip daddr {address} counter name tries"
         ));
         Some(tries)
     }
