@@ -48,14 +48,15 @@ pub struct Kubernetes {
 }
 
 impl Kubernetes {
-    /// The one that all tests of this process share, each in namespaces of its own; `None` where there is none.
-    pub async fn shared() -> Option<&'static Self> {
+    /// The one that all tests of this process share, each in namespaces of its own; `None` where there is none. It knows these
+    /// kinds of resources, which the first to ask names: the controllers look for new ones twice a minute only.
+    pub async fn shared(definitions: &[CustomResourceDefinition]) -> Option<&'static Self> {
         static SHARED: OnceCell<Kubernetes> = OnceCell::const_new();
         let tools = tools()?;
-        Some(SHARED.get_or_init(|| Self::start(&tools)).await)
+        Some(SHARED.get_or_init(|| Self::start(&tools, definitions)).await)
     }
 
-    async fn start(tools: &Path) -> Self {
+    async fn start(tools: &Path, definitions: &[CustomResourceDefinition]) -> Self {
         let folder = TempDir::with_prefix("shop-kubernetes-").unwrap().keep();
         let address = IpAddr::from(shop_testing_consul::free_address());
         let authority = certificates(&folder, address);
@@ -97,6 +98,9 @@ impl Kubernetes {
             ],
         );
         kubernetes.ready().await;
+        for definition in definitions {
+            kubernetes.serve(definition).await;
+        }
         kubernetes.write("kubeconfig", kubeconfig(&kubernetes.url, Some(&kubernetes.keeper.folder().join("ca.crt"))));
         kubernetes.run(
             &tools.join("kube-controller-manager"),
@@ -162,7 +166,7 @@ impl Kubernetes {
     }
 
     /// Applies a kind of resources, and waits until it is served.
-    pub async fn serve(&self, definition: &CustomResourceDefinition) {
+    async fn serve(&self, definition: &CustomResourceDefinition) {
         let api: Api<CustomResourceDefinition> = Api::all(self.client());
         let name = definition.name_any();
         let parameters = PatchParams::apply("tests").force();

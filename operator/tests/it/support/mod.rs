@@ -10,7 +10,6 @@ mod world;
 use kube::CustomResourceExt as _;
 use shop_operator::shop::Shop;
 use shop_testing_kubernetes::Kubernetes;
-use tokio::sync::OnceCell;
 
 pub(crate) use kubelet::{Fate, component_of, is_job, version_of};
 pub(crate) use objects::all_of;
@@ -20,8 +19,5 @@ pub(crate) use world::World;
 
 /// The Kubernetes that all tests share, which knows Shops; `None`, with a line that says so, where there is none.
 pub(crate) async fn kubernetes() -> Option<&'static Kubernetes> {
-    static SERVED: OnceCell<()> = OnceCell::const_new();
-    let kubernetes = Kubernetes::shared().await?;
-    SERVED.get_or_init(|| async { kubernetes.serve(&Shop::crd()).await }).await;
-    Some(kubernetes)
+    Kubernetes::shared(&[Shop::crd()]).await
 }
