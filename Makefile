@@ -58,7 +58,7 @@ test: ## Unit tests, services over gRPC, the whole over HTTP, crashes; what keep
 # more on each server that could be started. The last lines say which could not. Always the whole workspace: a selection
 # of packages has other features, and would build everything again.
 test-engines:
-	cargo test --workspace --all-features --lib --bins --test it --test engines
+	cargo test --workspace --all-features --lib --bins --test it --test engines -- --skip many::
 	cargo test --workspace --all-features --test system -- --test-threads 1 --skip fleet:: --skip hostile::
 	@missing=; for engine in PostgreSQL:$$SHOP_TEST_POSTGRES_URL MariaDB:$$SHOP_TEST_MYSQL_URL; do \
 	    name=$${engine%%:*}; server=$${engine#*:}; \
@@ -71,11 +71,13 @@ test-engines:
 	for name in $$missing; do echo "NOT TESTED on $$name, which could not be started: $(DATABASE_CRATES)"; done
 	@[ "$$SHOP_TEST_KUBERNETES" != none ] || echo "NOT TESTED with a Kubernetes API server, which there is no Go to build: shop-operator"
 
-fleet-test: ## Many processes, some twenty minutes: replicas that come, go and die, outages of Consul and databases, hostile clients
+fleet-test: ## Many processes, some forty minutes: replicas that come, go and die, outages of Consul and databases, hostile clients, a thousand Shops
 	@./setup test
 	@$(MAKE) --no-print-directory consul
 	cargo test --workspace --all-features --lib --bins --test it --test engines --no-run
 	@./test-servers cargo test --workspace --all-features --test system -- --test-threads 1 fleet:: hostile::
+	@$(MAKE) --no-print-directory kubernetes
+	SHOP_TEST_KUBERNETES=$(KUBERNETES) cargo test --workspace --all-features --test it many::
 
 images: setup containers ## An image of each process, from binaries built here (IMAGE_REGISTRY, IMAGE_TAG, IMAGE_BASE, IMAGE_PROFILE=release)
 	@./images/build
