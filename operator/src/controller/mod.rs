@@ -39,17 +39,23 @@ mod validate;
 mod watch;
 mod world;
 
-use std::{fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{FutureExt as _, StreamExt as _, future::join_all, stream::FuturesUnordered};
-use kube::Client;
+use kube::{Client, api::ObjectMeta};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until, timeout},
 };
 
 use crate::{
-    cluster::{Cluster, Kind},
+    cluster::{Cluster, Kind, Object},
     events::Events,
     metrics::Metrics,
     registry::Clients,
@@ -180,7 +186,7 @@ impl Controller {
         let others = match news {
             News::Shop(key, shop) => {
                 let others = self.context.claims.note(&key, &shop);
-                queue.wake(key, now);
+                queue.show(key, reason_to_look(&shop), now);
                 others
             }
             News::ShopGone(key) => {
@@ -231,6 +237,14 @@ impl Controller {
         self.context.metrics.reconciled(fault.is_none(), began.elapsed());
         (key, outcome)
     }
+}
+
+/// All of a Shop but its status, which the operator writes, and what the server notes down.
+fn reason_to_look(shop: &Object) -> u64 {
+    let ObjectMeta { uid, generation, deletion_timestamp, annotations, .. } = &shop.metadata;
+    let mut hasher = DefaultHasher::new();
+    (uid, generation, deletion_timestamp.is_some(), annotations).hash(&mut hasher);
+    hasher.finish()
 }
 
 struct StopPulse<'a>(&'a Pulse);

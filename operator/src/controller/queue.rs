@@ -14,6 +14,10 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// Between two runs for one Shop: its pods change several times a second while they start. A pod that goes has to be out of
 /// Consul within two seconds.
 const MIN_GAP: Duration = Duration::from_millis(500);
+/// Of so many turns one goes to whoever has been due for longest, news or not.
+const TURNS: usize = 4;
+/// A run that is to follow so soon is the next step of something rather than a look.
+const STEP: Duration = Duration::from_secs(2);
 /// The first wait after a failure, doubled with each more.
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 /// The longest.
@@ -48,6 +52,10 @@ pub(super) enum Outcome {
 #[derive(Debug, Default)]
 struct Entry {
     due: Option<Instant>,
+    /// Something happened to it, rather than that it may be time to look.
+    news: bool,
+    /// What of the Shop itself is a reason to look, as it was last seen.
+    seen: Option<u64>,
     running: bool,
     failures: u32,
     finished: Option<Instant>,
@@ -58,11 +66,26 @@ struct Entry {
 pub(super) struct Queue {
     entries: HashMap<Key, Entry>,
     running: usize,
+    turn: usize,
 }
 
 impl Queue {
     /// Something happened to a Shop.
     pub(super) fn wake(&mut self, key: Key, now: Instant) {
+        self.entries.entry(key.clone()).or_default().news = true;
+        self.look(key, now);
+    }
+
+    /// A Shop was shown, with what of it is a reason to look. Shown again without a change, as after each status that is
+    /// written, it is no news.
+    pub(super) fn show(&mut self, key: Key, reason: u64, now: Instant) {
+        let entry = self.entries.entry(key.clone()).or_default();
+        entry.news |= entry.seen.replace(reason) != Some(reason);
+        self.look(key, now);
+    }
+
+    /// It may be time to look at a Shop.
+    fn look(&mut self, key: Key, now: Instant) {
         let entry = self.entries.entry(key).or_default();
         let earliest = entry.finished.map_or(now, |finished| finished + MIN_GAP);
         let at = earliest.max(now + SETTLE);
@@ -72,23 +95,27 @@ impl Queue {
     /// Something may have happened to any.
     pub(super) fn wake_all(&mut self, now: Instant) {
         for key in self.entries.keys().cloned().collect::<Vec<_>>() {
-            self.wake(key, now);
+            self.look(key, now);
         }
     }
 
-    /// Takes the one that has been due for longest.
+    /// Takes the one that has been due for longest, of those with news if there are any: with a thousand Shops a look at all
+    /// of them takes minutes, and who changes something does not wait for that.
     pub(super) fn take(&mut self, now: Instant) -> Option<Key> {
         if self.running >= CONCURRENT {
             return None;
         }
         let due = |entry: &Entry| entry.due.filter(|due| !entry.running && *due <= now);
+        let by_age = self.turn.is_multiple_of(TURNS);
         let (key, _) = self
             .entries
             .iter()
-            .filter_map(|(key, entry)| Some((key.clone(), due(entry)?)))
-            .min_by_key(|(_, due)| *due)?;
+            .filter_map(|(key, entry)| Some((key.clone(), (!by_age && !entry.news, due(entry)?))))
+            .min_by_key(|(_, rank)| *rank)?;
+        self.turn = self.turn.wrapping_add(1);
         let entry = self.entries.entry(key.clone()).or_default();
         entry.due = None;
+        entry.news = false;
         entry.running = true;
         self.running += 1;
         Some(key)
@@ -110,6 +137,7 @@ impl Queue {
         let next = match outcome {
             Outcome::Again(after) => {
                 entry.failures = 0;
+                entry.news |= after <= STEP;
                 now + spread(after, jitter)
             }
             Outcome::Failed => {
@@ -120,7 +148,7 @@ impl Queue {
             Outcome::Gone => {
                 // One of its name that came meanwhile is another matter.
                 match woken {
-                    Some(due) => *entry = Entry { due: Some(due), ..Entry::default() },
+                    Some(due) => *entry = Entry { due: Some(due), news: true, ..Entry::default() },
                     None => drop(self.entries.remove(key)),
                 }
                 return;
@@ -225,6 +253,46 @@ mod tests {
         }
         assert_eq!(done, 999, "all but the one that never ends");
         queue.finish(&stuck, Outcome::Failed, now, CALM);
+    }
+
+    #[test]
+    fn news_go_first_and_keep_nobody_from_being_looked_at() {
+        let mut queue = Queue::default();
+        let start = Instant::now();
+        for number in 0..100 {
+            queue.show(key(&number.to_string()), 1, start);
+        }
+        let mut now = start + SETTLE;
+        while let Some(key) = queue.take(now) {
+            queue.finish(&key, Outcome::Again(second(300)), now, CALM);
+        }
+        // All are to be looked at, one of them since its status was written.
+        now += second(1);
+        queue.wake_all(now);
+        queue.show(key("7"), 1, now);
+        let change = now + second(5);
+        queue.show(key("50"), 2, change);
+        now = change + SETTLE;
+        let turns: Vec<_> = (0..CONCURRENT).map_while(|_| queue.take(now)).collect();
+        let place = turns.iter().position(|taken| *taken == key("50"));
+        assert!(place.is_some_and(|place| place < 2), "{turns:?}");
+        // However many news there are, the others get their turns.
+        for taken in turns {
+            queue.finish(&taken, Outcome::Again(second(300)), now, CALM);
+        }
+        let mut quiet = 0;
+        for round in 0..400_u64 {
+            now += MIN_GAP;
+            for number in 0..10 {
+                queue.wake(key(&format!("busy-{number}")), now);
+            }
+            now += SETTLE;
+            if let Some(taken) = queue.take(now) {
+                quiet += usize::from(!taken.name.starts_with("busy"));
+                queue.finish(&taken, Outcome::Again(second(3000 + round)), now, CALM);
+            }
+        }
+        assert!(quiet > 80, "{quiet}");
     }
 
     #[test]
