@@ -25,7 +25,7 @@ use crate::{
     shop::{Component, Shop},
 };
 
-/// Who is said to apply a Shop, unless somebody else has: `kubectl apply --server-side`.
+/// Who is said to apply a Shop that nobody has applied yet: `kubectl apply --server-side`.
 const KUBECTL: &str = "kubectl";
 /// Who has if `kubectl apply` did, which remembers in an annotation what it applied.
 const KUBECTL_CLIENT_SIDE: &str = "kubectl-client-side-apply";
@@ -162,9 +162,18 @@ async fn try_shop(cluster: &Cluster, manifest: &Object, stored: Option<&Object>)
     let params = PatchParams {
         dry_run: true,
         field_validation: Some(ValidationDirective::Strict),
-        ..PatchParams::apply(KUBECTL).force()
+        ..PatchParams::apply(stored.and_then(applier).unwrap_or(KUBECTL)).force()
     };
     within(call, CALL_LIMIT, api.patch(name, &params, &Patch::Apply(manifest))).await
+}
+
+/// Who has applied a Shop's spec: with the same name, what the manifest does not have any more is seen to go.
+fn applier(stored: &Object) -> Option<&str> {
+    let applied = stored.metadata.managed_fields.iter().flatten().find(|entry| {
+        entry.operation.as_deref() == Some("Apply")
+            && entry.fields_v1.as_ref().is_some_and(|fields| fields.0.get("f:spec").is_some())
+    });
+    applied?.manager.as_deref()
 }
 
 struct Attempt<'a> {

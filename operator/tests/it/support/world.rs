@@ -90,8 +90,7 @@ impl World {
             "apiVersion": "shop-operator.io/v1alpha1", "kind": "Shop",
             "metadata": {"name": name, "annotations": annotations}, "spec": spec,
         });
-        // As `kubectl apply --server-side` names itself: what it set it also takes away.
-        let parameters = PatchParams::apply("kubectl").force();
+        let parameters = PatchParams::apply("user").force();
         self.api::<Shop>().patch(name, &parameters, &Patch::Apply(shop)).await.unwrap()
     }
 
