@@ -328,7 +328,7 @@ impl Cluster {
         let Some(deployment) = self.deployments[component].clone() else { return };
         let spec = deployment.spec.as_ref().unwrap();
         let wanted = usize::try_from(spec.replicas.unwrap()).unwrap();
-        let hash = hash(&spec.template);
+        let hash = hash(&deployment);
         let of = |pod: &&mut Pod| is_of(pod, component);
         let recreate = spec.strategy.as_ref().unwrap().type_.as_deref() == Some("Recreate");
         let is_old = |pod: &Pod| pod.annotations()["hash"] != hash;
@@ -356,7 +356,7 @@ impl Cluster {
         let all = self.pods.iter_mut().filter(of).filter(staying).count();
         let new = self.pods.iter_mut().filter(of).filter(staying).filter(|pod| !is_old(pod)).count();
         if new < wanted && all <= wanted {
-            let pod = self.pod(&spec.template, deployment.uid().unwrap());
+            let pod = self.pod(&spec.template, &hash, deployment.uid().unwrap());
             self.pods.push(pod);
         }
         let surplus = new.saturating_sub(wanted);
@@ -365,9 +365,9 @@ impl Cluster {
         }
     }
 
-    fn pod(&mut self, template: &PodTemplateSpec, owner: String) -> Pod {
+    fn pod(&mut self, template: &PodTemplateSpec, hash: &str, owner: String) -> Pod {
         let mut metadata = template.metadata.clone().unwrap_or_default();
-        metadata.annotations.get_or_insert_default().insert("hash".to_owned(), hash(template));
+        metadata.annotations.get_or_insert_default().insert("hash".to_owned(), hash.to_owned());
         Pod {
             metadata: ObjectMeta {
                 uid: Some(self.uid()),
@@ -388,7 +388,7 @@ impl Cluster {
             }
             let uid = job.uid().unwrap();
             if !self.pods.iter().any(|pod| pod.owner_references().iter().any(|owner| owner.uid == uid)) {
-                let pod = self.pod(&job.spec.as_ref().unwrap().template, uid.clone());
+                let pod = self.pod(&job.spec.as_ref().unwrap().template, "", uid.clone());
                 self.pods.push(pod);
             }
             let since = self.now.duration_since(job.metadata.creation_timestamp.as_ref().unwrap().0);
@@ -534,7 +534,7 @@ impl Cluster {
 
     fn report(&mut self, component: Component) {
         let Some(deployment) = &self.deployments[component] else { return };
-        let hash = hash(&deployment.spec.as_ref().unwrap().template);
+        let hash = hash(deployment);
         let pods: Vec<_> = self.pods.iter().filter(|pod| is_of(pod, component)).collect();
         let pods: Vec<_> = pods.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).collect();
         let count = |test: &dyn Fn(&Pod) -> bool| {
@@ -609,8 +609,9 @@ fn owner(manager: &str) -> ManagedFieldsEntry {
     }
 }
 
-fn hash(template: &PodTemplateSpec) -> String {
-    digest(&[serde_json::to_string(template).unwrap()])
+/// What tells pods of one template from those of another: the operator's digest of it.
+fn hash(deployment: &Deployment) -> String {
+    deployment.annotations()[names::TEMPLATE].clone()
 }
 
 fn component_of(deployment: &Deployment) -> Component {
