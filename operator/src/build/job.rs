@@ -10,7 +10,7 @@ use k8s_openapi::{
 use kube::ResourceExt as _;
 
 use super::{JobPlan, JobTask, container, digest, digest::digest_of, names, pod};
-use crate::shop::{Component, DatabaseService, Shop};
+use crate::shop::{DatabaseService, Shop};
 
 /// A database that is not there yet is waited for by the process itself; this is for nodes that fail under it.
 const RETRIES: i32 = 2;
@@ -108,17 +108,5 @@ fn template(shop: &Shop, plan: &JobPlan) -> PodTemplateSpec {
             volumes: Some(mounted.into_iter().map(|mounted| mounted.volume).collect()),
             ..pod::base(shop)
         }),
-    }
-}
-
-impl Component {
-    /// Which others a process calls; product and order follow the credentials that user revokes.
-    pub const fn calls(self) -> &'static [Self] {
-        match self {
-            Self::User => &[],
-            Self::Product => &[Self::User],
-            Self::Order => &[Self::User, Self::Product],
-            Self::Gateway => &[Self::User, Self::Product, Self::Order],
-        }
     }
 }

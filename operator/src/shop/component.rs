@@ -56,6 +56,16 @@ impl Component {
         }
     }
 
+    /// Which others it calls; product and order follow the credentials that user revokes.
+    pub const fn calls(self) -> &'static [Self] {
+        match self {
+            Self::User => &[],
+            Self::Product => &[Self::User],
+            Self::Order => &[Self::User, Self::Product],
+            Self::Gateway => &[Self::User, Self::Product, Self::Order],
+        }
+    }
+
     /// The same one, if it has a database.
     pub const fn database(self) -> Option<DatabaseService> {
         match self {
