@@ -287,7 +287,8 @@ impl Cluster {
     }
 
     pub(super) fn delete_job(&mut self, name: &str) {
-        let gone: Vec<_> = self.jobs.iter().filter(|job| job.name_any() == name).filter_map(kube::ResourceExt::uid).collect();
+        let gone: Vec<_> =
+            self.jobs.iter().filter(|job| job.name_any() == name).filter_map(kube::ResourceExt::uid).collect();
         self.jobs.retain(|job| job.name_any() != name);
         self.pods.retain(|pod| !pod.owner_references().iter().any(|owner| gone.contains(&owner.uid)));
     }
