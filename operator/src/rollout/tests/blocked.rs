@@ -156,7 +156,9 @@ fn certificates_of_consul_hold_up_everything() {
 /// Survival 15: who comes second is told, and has everything but what is taken.
 #[test]
 fn a_host_that_is_taken_holds_up_the_ingress_alone() {
-    let mut cluster = Cluster::new(fixtures::postgres());
+    let mut shop = fixtures::postgres();
+    shop.spec.gateway.ingress = fixtures::production().spec.gateway.ingress;
+    let mut cluster = Cluster::new(shop);
     cluster.conflicts = vec![Conflict {
         what: "the host shop.example".to_owned(),
         owner: "Shop other in shops".to_owned(),
@@ -166,9 +168,13 @@ fn a_host_that_is_taken_holds_up_the_ingress_alone() {
     cluster.go_on();
     cluster.says("Ready", "False", "HostConflict", &["the host shop.example belongs to Shop other"]);
     assert!(cluster.all_serve(1));
-    assert!(cluster.children.as_ref().unwrap().ingresses.is_empty());
+    let children = cluster.children.as_ref().unwrap();
+    assert!(children.ingresses.is_empty());
+    // One that is there stays as it is, be it of another host.
+    assert_eq!(children.untouched, ["demo-gateway"]);
     cluster.conflicts.clear();
     cluster.until_ready();
+    assert_eq!(cluster.children.as_ref().unwrap().ingresses.len(), 1);
 }
 
 #[test]
