@@ -34,8 +34,9 @@ impl Cluster {
     async fn reach() -> Self {
         let config = Config::from_kubeconfig(&KubeConfigOptions::default()).await.expect("KUBECONFIG names a cluster");
         // It is no answer of the API server's own that a Service has nobody behind it: that is not asked again.
-        let through = Client::try_from(Config { default_retry: false, ..config.clone() }).unwrap();
-        Self { client: Client::try_from(config).unwrap(), through }
+        let mut once = config.clone();
+        once.default_retry = false;
+        Self { client: Client::try_from(config).unwrap(), through: Client::try_from(once).unwrap() }
     }
 }
 
