@@ -220,7 +220,10 @@ impl Registrar {
         let which = Instances { service: entry.service.clone(), filter, passing: false };
         let ask = |wait| self.link.client.instances(&which, Some(wait));
         let tell = |News { value, .. }: News<Vec<ServiceInstance>>| {
-            if !value.iter().any(|found| self.is_right(entry, found)) {
+            // Nobody looks for a process that is not ready: whoever took its entry out, as for a pod that is gone while its
+            // process still ends, need not do it again. It comes back when it is ready.
+            let taken_out = value.is_empty() && !self.readiness.is_ready();
+            if !taken_out && !value.iter().any(|found| self.is_right(entry, found)) {
                 self.astray.notify_one();
             }
         };

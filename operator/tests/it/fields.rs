@@ -72,6 +72,11 @@ async fn row_07_bad_settings_are_named_and_the_last_good_ones_stay() {
 async fn row_08_a_field_that_cannot_change_is_told_of_and_not_tried_for_ever() {
     let Some(world) = World::start("immutable").await else { return };
     let mut spec = smallest(&world.consul.url());
+    spec["database"] = json!({"engine": "sqlite", "sqlite": {"storageClassName": "first"}});
+    world.apply("demo", &spec).await;
+    world.ready("demo").await;
+    // The schema refuses another class, but not to leave it out, and then to name one.
+    spec["database"] = json!({"engine": "sqlite"});
     world.apply("demo", &spec).await;
     world.ready("demo").await;
     let kept: PersistentVolumeClaim = world.until("demo-user-data", "its volume is claimed", |_| true).await;

@@ -18,6 +18,8 @@ const STAND_INS: &str = "SHOP_E2E_STAND_INS";
 /// The way to it.
 pub(crate) struct Cluster {
     pub(crate) client: Client,
+    /// The same, to what is behind the API server.
+    pub(crate) through: Client,
 }
 
 impl Cluster {
@@ -31,7 +33,10 @@ impl Cluster {
     /// As it is.
     async fn reach() -> Self {
         let config = Config::from_kubeconfig(&KubeConfigOptions::default()).await.expect("KUBECONFIG names a cluster");
-        Self { client: Client::try_from(config).unwrap() }
+        // It is no answer of the API server's own that a Service has nobody behind it: that is not asked again.
+        let mut once = config.clone();
+        once.default_retry = false;
+        Self { client: Client::try_from(config).unwrap(), through: Client::try_from(once).unwrap() }
     }
 }
 

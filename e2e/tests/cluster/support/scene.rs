@@ -84,7 +84,7 @@ impl Scene {
     }
 
     pub(crate) fn registry(&self) -> Registry {
-        Registry::new(&self.cluster.client)
+        Registry::new(&self.cluster.through)
     }
 
     /// Applies a Shop as a user would: what was in the spec before and is not now, is gone.
