@@ -33,7 +33,7 @@ pub const CHECKSUM: &str = "shop-operator.io/checksum";
 pub const TEMPLATE: &str = "shop-operator.io/template";
 /// On Deployments and Jobs: digest of where the database is.
 pub const DATABASE: &str = "shop-operator.io/database";
-/// On Deployments and Jobs: the generation of the spec that they were made from. A spec that is older is a stale read.
+/// On Deployments and Jobs: the generation of the spec by which they were last written. One that is older is a stale read.
 pub const GENERATION: &str = "shop-operator.io/generation";
 /// On Deployments: the image and the version that ran before, until what runs now is ready.
 pub const PREVIOUS_IMAGE: &str = "shop-operator.io/previous-image";

@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 
 use super::{
     Context,
-    compare::{Change, annotate, change},
+    compare::{Change, annotate, change, take_annotation},
     problem::Problem,
     world::{World, is_controlled_by},
 };
 use crate::{
     build::{
         Children, digest,
-        names::{REPLICAS_MANAGER, SHOP_LABEL},
+        names::{GENERATION, REPLICAS_MANAGER, SHOP_LABEL},
     },
     cluster::{ApiError, FIELD_MANAGER, Kind, Object, Target},
     names,
@@ -195,8 +195,17 @@ impl Apply<'_> {
     async fn child(&self, child: Child) -> Result<Done, ApiError> {
         let Child { kind, name, mut object } = child;
         complete(kind, &mut object);
+        // Which generation it is by is no difference: an object that a new one leaves as it is is not written.
+        let generation = take_annotation(&mut object, GENERATION);
         let digest = digest(&[object.to_string()]);
         annotate(&mut object, names::APPLIED, &digest);
+        let written = || {
+            let mut written = object.clone();
+            if let Some(generation) = &generation {
+                annotate(&mut written, GENERATION, generation);
+            }
+            written
+        };
         let labelled = self.world.get(kind, &name);
         // It may be there without the labels.
         let other =
@@ -206,7 +215,7 @@ impl Apply<'_> {
             if kind == Kind::Job {
                 self.is_current().await?;
             }
-            self.context.cluster.apply(kind, self.namespace(), &name, FIELD_MANAGER, &object).await?;
+            self.context.cluster.apply(kind, self.namespace(), &name, FIELD_MANAGER, &written()).await?;
             return Ok(Done::Written);
         };
         if let Some(owner) = self.other_owner(live) {
@@ -225,9 +234,10 @@ impl Apply<'_> {
         match change(kind, &current, &object) {
             Change::None => Ok(Done::Nothing),
             Change::Apply => {
+                let mut written = written();
                 // It is that one, or a conflict.
-                object["metadata"]["uid"] = json!(live.metadata.uid);
-                self.context.cluster.apply(kind, self.namespace(), &name, FIELD_MANAGER, &object).await?;
+                written["metadata"]["uid"] = json!(live.metadata.uid);
+                self.context.cluster.apply(kind, self.namespace(), &name, FIELD_MANAGER, &written).await?;
                 Ok(Done::Written)
             }
             Change::Recreate(field) => {

@@ -135,6 +135,12 @@ pub(super) fn annotate(object: &mut Value, name: &str, value: &str) {
     }
 }
 
+/// Takes an annotation out of an object.
+pub(super) fn take_annotation(object: &mut Value, name: &str) -> Option<String> {
+    let annotations = object.pointer_mut("/metadata/annotations")?.as_object_mut()?;
+    annotations.remove(name)?.as_str().map(str::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

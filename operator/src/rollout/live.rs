@@ -67,7 +67,7 @@ impl<'a> Live<'a> {
         self.annotation(names::DATABASE)
     }
 
-    /// The generation of the spec it was made from.
+    /// The generation of the spec by which it was last written.
     pub(super) fn generation(&self) -> Option<i64> {
         self.annotation(names::GENERATION)?.parse().ok()
     }

@@ -36,6 +36,29 @@ async fn row_23_nothing_is_written_in_ten_resyncs_in_which_nothing_changed() {
     assert_eq!(index().await, before);
 }
 
+#[tokio::test]
+async fn row_23_a_new_generation_writes_only_what_it_changes() {
+    let Some(world) = World::start("little").await else { return };
+    let mut spec = smallest(&world.consul.url());
+    world.apply("demo", &spec).await;
+    world.ready("demo").await;
+    world.looked_again("demo").await;
+    world.proxy.forget();
+    spec["settings"] = json!({"paymentTimeout": "20m"});
+    world.apply("demo", &spec).await;
+    world
+        .until::<Shop>("demo", "the new generation is done", |shop| {
+            let status = shop.status.as_ref();
+            status.and_then(|status| status.observed_generation) == shop.metadata.generation
+        })
+        .await;
+    world.looked_again("demo").await;
+    let mut written = world.proxy.changes();
+    written.retain(|asked| asked.resource != "shops");
+    let names: Vec<_> = written.iter().map(|asked| (asked.resource.as_str(), asked.name.as_deref())).collect();
+    assert_eq!(names, [("configmaps", Some("demo-settings"))]);
+}
+
 /// Notes of the events of a Shop that mention a word, in the order in which they came.
 async fn notes(world: &World, about: &str) -> Vec<String> {
     let mut events = world.api::<Event>().list(&ListParams::default()).await.unwrap().items;
