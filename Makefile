@@ -114,7 +114,8 @@ e2e: next-images consul ## Tests on a cluster of their own, some twenty minutes 
 	@./setup cluster
 	@./e2e/run $(ARGS)
 
-deploy: cluster ## The operator, Consul and examples/smallest.yaml on the cluster of `make cluster`, by Helm (NAMESPACE=shop)
+# A node of this machine's own is given the images that were made; another cluster has them from elsewhere.
+deploy: $(if $(filter-out $(CACHE)/cluster/kubeconfig,$(KUBECONFIG)),,images) cluster ## The operator, Consul and examples/smallest.yaml on the cluster of `make cluster`, by Helm (NAMESPACE=shop)
 	@./e2e/cluster/deploy $(or $(NAMESPACE),shop)
 
 charts: ## Lint the charts, and have a real API server try what they render, and the examples

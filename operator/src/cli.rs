@@ -25,8 +25,8 @@ enum Command {
     Run(RunOptions),
     /// Exits with 0 if an operator is ready: for containers without a client in them.
     Healthcheck(Healthcheck),
-    /// Shows what applying a manifest would create, change and delete, and writes nothing. Exits with 0 if that is nothing, with
-    /// 2 if it is something, with 1 if it can't be told.
+    /// Shows what applying a manifest would create, change and delete, and writes nothing: the API server tries every write for
+    /// whoever KUBECONFIG names. Exits with 0 if that is nothing, with 2 if it is something, with 1 if it can't be told.
     Plan(PlanOptions),
     /// Prints the CustomResourceDefinition of Shops.
     Crd,
@@ -47,7 +47,8 @@ pub struct RunOptions {
     #[arg(long, env = "SHOP_OPERATOR_LEASE_NAME", value_name = "NAME", default_value = "shop-operator")]
     pub lease_name: String,
 
-    /// Name of this instance, which no other has: the pod's.
+    /// Name of this instance, which no other has: the pod's. If not given it is made of the process's id, which tells instances
+    /// apart on one machine alone.
     #[arg(long, env = "SHOP_OPERATOR_INSTANCE", value_name = "NAME")]
     pub instance: Option<String>,
 

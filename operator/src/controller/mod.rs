@@ -12,7 +12,7 @@
 //! | (core) | `serviceaccounts`, `configmaps`, `services` | get, list, watch, create, patch, delete | children |
 //! | (core) | `persistentvolumeclaims` | get, list, watch, create, patch | children that stay: never deleted |
 //! | (core) | `secrets` | get, list, watch, create, patch | made once; those that specs name; never deleted |
-//! | (core) | `pods` | get, list, watch | whose Consul entries are dead; why one does not start |
+//! | (core) | `pods` | list, watch | whose Consul entries are dead; why one does not start |
 //! | `apps` | `deployments` | get, list, watch, create, patch, delete | children |
 //! | `batch` | `jobs` | get, list, watch, create, patch, delete | migrations |
 //! | `autoscaling` | `horizontalpodautoscalers` | get, list, watch, create, patch, delete | children |

@@ -177,7 +177,8 @@ pub struct ServiceSpec {
     /// Lets a HorizontalPodAutoscaler choose the number of pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autoscaling: Option<Autoscaling>,
-    /// What a pod asks for and may use; what is left out has the operator's defaults.
+    /// What a pod asks for and may use. What is left out: requests of 100m CPU and 64Mi of memory, and a limit of 256Mi of
+    /// memory, or of what it asks for if that is more; CPU has no limit.
     #[schemars(schema_with = "schema::resources")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourceRequirements>,

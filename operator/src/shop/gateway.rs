@@ -20,11 +20,12 @@ pub struct Gateway {
     /// Lets a HorizontalPodAutoscaler choose the number of pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autoscaling: Option<Autoscaling>,
-    /// What a pod asks for and may use; what is left out has the operator's defaults.
+    /// What a pod asks for and may use. What is left out: requests of 100m CPU and 64Mi of memory, and a limit of 256Mi of
+    /// memory, or of what it asks for if that is more; CPU has no limit.
     #[schemars(schema_with = "schema::resources")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourceRequirements>,
-    /// An Ingress to it; without one it is reached through its Service, `<shop>-gateway`.
+    /// An Ingress to it; without one it is reached through its Service, `<shop>-gateway`, on port 80.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ingress: Option<Ingress>,
     /// Networks of the proxies in front, whose `X-Forwarded-For` is believed: `10.0.0.0/8`. The ingress controller's, as a
@@ -49,7 +50,7 @@ pub struct Ingress {
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class_name: Option<String>,
-    /// The Secret with the certificate for the host; plain HTTP if not given.
+    /// The Secret (`kubernetes.io/tls`) with the certificate for the host; plain HTTP if not given.
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_secret_name: Option<String>,

@@ -19,7 +19,7 @@ pub struct Image {
     /// When the nodes pull them.
     #[serde(default)]
     pub pull_policy: PullPolicy,
-    /// Secrets for the registry.
+    /// Secrets (`kubernetes.io/dockerconfigjson`) for the registry.
     #[schemars(length(max = 16))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pull_secrets: Vec<LocalReference>,

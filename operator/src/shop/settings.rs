@@ -11,10 +11,10 @@ use super::rule;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Settings {
-    /// How much one client may ask of all gateways together.
+    /// How much one client may ask of all gateways together; 50 requests a second and 100 at once if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimit>,
-    /// Origins whose pages may call the gateway: `https://shop.example`, or `*` alone for any.
+    /// Origins whose pages may call the gateway: `https://shop.example`, or `*` alone for any; none if not given.
     #[schemars(length(max = 100), inner(length(min = 1, max = 269)))]
     #[x_kube(
         validation = Rule::new("dyn(self) == null || size(self) <= 1 || !('*' in self)")
@@ -24,19 +24,21 @@ pub struct Settings {
     )]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cors_origins: Option<Vec<String>>,
-    /// How long an order may stay unpaid: `15m`. At most a year.
+    /// How long an order may stay unpaid: a whole number and `ms`, `s`, `m` or `h`, at most a year (`8760h`); `15m` if not
+    /// given.
     #[schemars(length(min = 2, max = 16))]
     #[x_kube(validation = Rule::new(rule::payment_timeout())
         .message("must be a whole number and a unit, such as 90s, 15m or 24h, more than 0 and at most a year"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_timeout: Option<String>,
-    /// What is logged: a level, or levels of parts as in `warn,shop_order=debug`.
+    /// What is logged: a level (`off`, `error`, `warn`, `info`, `debug`, `trace`), or levels of parts as in
+    /// `warn,shop_order=debug`; `info` if not given.
     #[schemars(length(min = 3, max = 1024))]
     #[x_kube(validation = Rule::new(rule::log_level())
         .message("must be a level (off error warn info debug trace), or levels of parts as in warn,shop_order=debug"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_level: Option<String>,
-    /// Share of traces that are recorded, from `"0"` to `"1"`.
+    /// Share of traces that are recorded, from `"0"` to `"1"`; `"0.1"` if not given.
     #[schemars(length(min = 1, max = 16))]
     #[x_kube(validation = Rule::new(rule::ratio()).message("must be a number from 0 to 1 in quotes, such as \"0.1\""))]
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -38,7 +38,7 @@ pub struct ShopSpec {
     #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$')")
         .message("must be an image's tag, such as 0.1.0; a digest goes into spec.image.digests"))]
     pub version: String,
-    /// Where images come from.
+    /// Where images come from: `<registry>/<process>:<version>`, of `user`, `product`, `order` and `gateway`.
     #[serde(default)]
     pub image: Image,
     /// The Consul through which the processes find each other.
@@ -67,7 +67,8 @@ pub struct ShopSpec {
     /// Where traces go.
     #[serde(default)]
     pub telemetry: Telemetry,
-    /// Leaves everything as it is while it is true; deletion is carried out all the same.
+    /// Leaves everything as it is while it is true, but for entries in Consul of pods that are gone, which are taken out;
+    /// deletion is carried out all the same.
     #[serde(default)]
     pub paused: bool,
 }
@@ -83,10 +84,10 @@ pub struct Consul {
     #[x_kube(validation = Rule::new(rule::address())
         .message("must be http:// or https://, a host, and a port where it is not 80 or 443: http://consul-server:8500"))]
     pub address: String,
-    /// ACL token of the operator, which may write the shop's node, services and settings.
+    /// ACL token of the operator, which may write the shop's node and settings, and read its services.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operator_token_secret_ref: Option<SecretKeyReference>,
-    /// ACL token of the shop's processes.
+    /// ACL token of the shop's processes, which may write the shop's node and services, and read its settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_token_secret_ref: Option<SecretKeyReference>,
     /// Certificates (PEM) that Consul's own must descend from; the system's if not given.

@@ -9,6 +9,7 @@
 mod fields;
 mod leader;
 mod many;
+mod operations;
 mod plan;
 mod progress;
 mod quiet;

@@ -13,10 +13,10 @@ const OWN: &str = "Of some processes";
 const INTRODUCTION: &str = "\
 # Configuration
 
-Every option of every process, generated from the command lines (`make generate`). A flag comes before its variable, and
-the variable before the default. A bad value ends the process with code 64 and a line that names both. Durations are
-written `300ms`, `5s`, `15m`, `2h`; lists are separated by commas. Secrets are best given by variables or files, which no
-list of processes shows.
+Every option of every process of a shop, generated from the command lines (`make generate`); the operator's are in its chart
+and in `shop-operator run --help`. A flag comes before its variable, and the variable before the default. A bad value ends
+the process with code 64 and a line that names both. Durations are written `300ms`, `5s`, `15m`, `2h`; lists are separated by
+commas. Secrets are best given by variables or files, which no list of processes shows.
 
 Without a command named, an option is one of `serve`; `migrate`, `create-admin` and `healthcheck` take the options of
 `serve` that they need. What changes while processes run is in the shop's [settings](OPERATIONS.md#settings).
