@@ -201,8 +201,9 @@ $(OUTSIDE_PYTHON)/requirements.txt:
 $(BUF):
 	npm install --silent --no-audit --no-fund --prefix $(CACHE)/buf-$(BUF_VERSION) @bufbuild/buf@$(BUF_VERSION)
 
+# Not optimised: it runs for a second, and would take minutes more to build.
 $(DENY):
-	cargo install --quiet --locked --no-default-features --root $(CACHE)/cargo-deny-$(DENY_VERSION) cargo-deny@$(DENY_VERSION)
+	cargo install --quiet --debug --locked --no-default-features --root $(CACHE)/cargo-deny-$(DENY_VERSION) cargo-deny@$(DENY_VERSION)
 
 # Takes some minutes, once. The name changes when it is whole: a build that was broken off leaves nothing that looks done.
 $(CONSUL):
