@@ -22,6 +22,15 @@ const EXIT_BOUND: Duration = Duration::from_secs(40);
 pub(crate) const ADMIN_EMAIL: &str = "admin@shop.test";
 pub(crate) const ADMIN_PASSWORD: &str = "sixteen grey herons at dusk";
 pub(crate) const WEBHOOK_SECRET: &str = "webhook-secret-of-the-tests-0123456789";
+/// All of a test's clients share one address; the gateway's own tests hold it to its real limits.
+pub(crate) const CLIENT_LIMITS: [(&str, &str); 6] = [
+    ("SHOP_RATE_LIMIT", "10000"),
+    ("SHOP_RATE_BURST", "10000"),
+    ("SHOP_SIGN_IN_RATE_LIMIT", "10000"),
+    ("SHOP_SIGN_IN_RATE_BURST", "10000"),
+    ("SHOP_MAX_IN_FLIGHT_PER_CLIENT", "10000"),
+    ("SHOP_MAX_CONNECTIONS_PER_ADDRESS", "10000"),
+];
 
 /// The line `--output json` prints once ready.
 #[derive(Debug, Clone, Deserialize)]
@@ -235,18 +244,7 @@ fn spawn(folder: &Path, environment: &[(String, String)]) -> Child {
         .env("SHOP_PAYMENT_WEBHOOK_SECRET", WEBHOOK_SECRET)
         .env("SHOP_ACCESS_TOKEN_TTL", "1h")
         .env("SHOP_NO_DEMO", "true")
-        // All of a test's clients share one address; the gateway's own tests hold it to its real limits.
-        .envs(
-            [
-                "SHOP_RATE_LIMIT",
-                "SHOP_RATE_BURST",
-                "SHOP_SIGN_IN_RATE_LIMIT",
-                "SHOP_SIGN_IN_RATE_BURST",
-                "SHOP_MAX_IN_FLIGHT_PER_CLIENT",
-                "SHOP_MAX_CONNECTIONS_PER_ADDRESS",
-            ]
-            .map(|name| (name, "10000")),
-        )
+        .envs(CLIENT_LIMITS)
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdout(Stdio::piped())
         .stderr(std::fs::File::options().create(true).append(true).open(folder.join("stderr.log")).unwrap())

@@ -33,7 +33,7 @@ use uuid::Uuid;
 pub(crate) use process::Process;
 pub(crate) use shop_testing_consul::Consul;
 
-use crate::shop::{ADMIN_EMAIL, ADMIN_PASSWORD, Audit, Reached, WEBHOOK_SECRET, shop};
+use crate::shop::{ADMIN_EMAIL, ADMIN_PASSWORD, Audit, CLIENT_LIMITS, Reached, WEBHOOK_SECRET, shop};
 use process::{Environment, run};
 
 const SERVICES: [&str; 4] = ["user", "product", "order", "gateway"];
@@ -146,8 +146,10 @@ impl Fleet {
             ("SHOP_ACCESS_TOKEN_TTL", "1h"),
             ("SHOP_LEASE", LEASE),
         ]
+        .into_iter()
+        .chain(CLIENT_LIMITS)
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into();
+        .collect();
         environment.extend(layout.environment.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         let mut databases = Vec::new();
         for service in ["user", "product", "order"] {
