@@ -22,6 +22,8 @@ use super::{
 const IN_FLIGHT: usize = 32;
 /// Orders placed at once, against one at a time.
 const ORDERS_AT_ONCE: usize = 64;
+/// Of each core, within what the user service lets wait.
+const LOGINS_PER_CORE: usize = 4;
 /// Places of the processes in [`Shop::processes`].
 const PRODUCT: usize = 1;
 const GATEWAY: usize = 3;
@@ -153,7 +155,8 @@ impl Bench {
     /// Logins a second against password hashes a second, each with all cores.
     pub(super) async fn logins(&self) -> anyhow::Result<Vec<Figure>> {
         let cores = std::thread::available_parallelism()?.get();
-        let mut http = Http::connect(self.shop.gateway(), cores).await?;
+        // While one waits for its commits, another one's password is hashed.
+        let mut http = Http::connect(self.shop.gateway(), cores * LOGINS_PER_CORE).await?;
         let customers = self.visitors.customers.len();
         let [mut bare, mut logins, mut ratios] = std::array::from_fn(|_| Vec::new());
         for _ in 0..self.rounds {

@@ -2,7 +2,7 @@
 //! many threads as there are cores.
 //!
 //! A hash takes some twenty milliseconds of a core and 19 MiB. More of them at once than cores would only make all of them
-//! late, so a few wait and the others are refused.
+//! late, so a few wait and the others are refused. They let everything else on the machine go first.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -14,7 +14,7 @@ use argon2::{
     password_hash::{Error as PhcError, Output, ParamsString, Salt, SaltString},
 };
 use aws_lc_rs::rand;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::Error;
 use crate::domain::Password;
@@ -28,6 +28,10 @@ const WAITING_PER_CORE: usize = 4;
 /// Of the places of a core, working and waiting, those that registrations may take: anyone can ask for them, and logins
 /// are to find the rest.
 const REGISTERING_PER_CORE: usize = 2;
+
+/// What setpriority(2) calls nice: a tenth of a core that somebody else wants, too, and all of one that nobody does. However
+/// many passwords are tried, whoever only looks at products does not wait behind them.
+const NICENESS: i32 = 10;
 
 /// Verified where there is no account, so that its absence takes as long as a wrong password. No password has this hash:
 /// it is 32 zero bytes.
@@ -103,15 +107,28 @@ impl Hasher {
     ) -> Result<T, Error> {
         let _place = self.admitted.try_acquire().map_err(|_| Error::Overloaded)?;
         let core = Arc::clone(&self.working).acquire_owned().await.map_err(|_| Error::Overloaded)?;
-        // A caller that stops waiting does not stop the thread, which therefore keeps the core itself.
         let memory = Arc::clone(&self.memory);
-        let done = tokio::task::spawn_blocking(move || {
+        let (tell, told) = oneshot::channel();
+        // A thread of its own, since one that has let others go first can't take that back. A caller that stops waiting does
+        // not stop it, so that it keeps the core itself.
+        let thread = thread::Builder::new().name("password-hash".to_owned()).spawn(move || {
+            let_requests_go_first();
             let result = memory.lend(work);
             drop(core);
-            result
+            // Whoever asked may not wait any more.
+            let _ = tell.send(result);
         });
-        done.await.unwrap_or(Err(HashError::Panicked)).map_err(Error::Hash)
+        // The system has no thread to spare, which passes.
+        thread.map_err(|_| Error::Overloaded)?;
+        told.await.unwrap_or(Err(HashError::Panicked)).map_err(Error::Hash)
     }
+}
+
+/// While there is something else to do on this machine, this thread gets little of it.
+fn let_requests_go_first() {
+    // For one thread on Linux, elsewhere for the whole process. Refused, it hashes as it is.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(None, NICENESS);
 }
 
 /// The working memory of hashes, used again: allocated anew for each, it would come to rest in the arena of whichever of
