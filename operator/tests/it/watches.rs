@@ -3,7 +3,9 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
+use kube::api::{Patch, PatchParams};
 use serde_json::json;
+use shop_operator::shop::Shop;
 use shop_testing_kubernetes::{Asked, Fault, Verb};
 use tokio::time::Instant;
 
@@ -11,6 +13,8 @@ use crate::support::{RHYTHM, World, postgres, smallest};
 
 /// So long after the last sign of life it has found out that a watch is silent, and that nobody answers when it asks again.
 const SHOWS: Duration = Duration::from_secs(25);
+/// For a write that began before.
+const LONG_ENOUGH: Duration = Duration::from_secs(1);
 
 #[tokio::test]
 async fn row_03_a_lost_event_of_any_kind_is_made_up_for() {
@@ -89,4 +93,41 @@ async fn row_05_an_older_spec_that_comes_late_starts_nothing() {
     let irreversible = changes.iter().filter(|asked| matches!(asked.resource.as_str(), "jobs" | "deployments"));
     assert_eq!(irreversible.collect::<Vec<_>>(), Vec::<&Asked>::new());
     assert_eq!(world.versions("demo").await, [(); 4].map(|()| Some("0.2.0".to_owned())));
+}
+
+#[tokio::test]
+async fn row_05_a_spec_that_is_replaced_while_it_is_carried_out_starts_no_migration() {
+    let Some(mut world) = World::start("replaced").await else { return };
+    world.databases().await;
+    let mut spec = postgres(&world.consul.url());
+    world.apply("demo", &spec).await;
+    world.ready("demo").await;
+    world.kill().await;
+    spec["version"] = json!("0.2.0");
+    world.apply("demo", &spec).await;
+    world.proxy.forget();
+    // When it has read the spec, and before it acts, there is another.
+    let shops = world.api::<Shop>();
+    let mut replaced = false;
+    world.proxy.rule(move |asked| {
+        if replaced || asked.resource != "secrets" || asked.name.as_deref() != Some("db") {
+            return Fault::Pass;
+        }
+        replaced = true;
+        let shops = shops.clone();
+        let next = Patch::Merge(json!({"spec": {"version": "0.3.0"}}));
+        tokio::spawn(async move { shops.patch("demo", &PatchParams::default(), &next).await });
+        Fault::Slow(LONG_ENOUGH)
+    });
+    world.operate().await;
+    world
+        .wait("the other is carried out", async || {
+            world.versions("demo").await == [(); 4].map(|()| Some("0.3.0".to_owned()))
+        })
+        .await;
+    let changes = world.proxy.changes();
+    let jobs = changes.iter().filter(|asked| asked.resource == "jobs").map(|asked| asked.body.to_string());
+    let jobs: Vec<_> = jobs.collect();
+    assert!(jobs.iter().any(|job| job.contains(":0.3.0")), "{jobs:?}");
+    assert!(!jobs.iter().any(|job| job.contains(":0.2.0")), "{jobs:?}");
 }
