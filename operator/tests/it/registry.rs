@@ -68,7 +68,9 @@ async fn row_18_pods_that_cannot_be_read_are_not_gone() {
     let pod = world.pods("order").await.remove(0);
     world.api::<Pod>().delete(&pod.name_any(), &DeleteParams::default().grace_period(0)).await.unwrap();
     world.wait("its entry goes", async || world.registered("demo-order").await.is_empty()).await;
+    // That it is not ready is told after the entry went: it may still seem to be.
     world.kubelet.decide(|_| crate::support::Fate::Runs);
+    world.wait("the one in its place is registered", async || world.registered("demo-order").await.len() == 1).await;
     world.ready("demo").await;
     assert_eq!(world.registered("demo-order").await.len(), 1);
 }
