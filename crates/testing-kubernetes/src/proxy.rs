@@ -49,6 +49,8 @@ pub enum Fault {
     Hang,
     /// It is carried out, and never answered.
     HangAfter,
+    /// It is not handed on, and answered well with what neither begins nor ends: a connection whose other end is gone.
+    Mute,
 }
 
 type Rule = Box<dyn FnMut(&Asked) -> Fault + Send>;
@@ -205,6 +207,7 @@ impl Shared {
             Fault::Body(text) => return Ok(json_of(200, text)),
             Fault::Close => return Err(Broken),
             Fault::Hang => return std::future::pending().await,
+            Fault::Mute => return Ok(mute(open)),
             Fault::AnswerAfter(_) | Fault::CloseAfter | Fault::HangAfter => {
                 hand_on.await?.bytes().await.map_err(|_| Broken)?;
                 self.carried_out.notify_one();
@@ -231,6 +234,15 @@ impl Shared {
         };
         Ok(response.body(body).unwrap())
     }
+}
+
+/// An answer of which nothing comes until it is broken off.
+fn mute(open: CancellationToken) -> Response<Body> {
+    let nothing = futures::stream::once(async move {
+        open.cancelled().await;
+        Err(Broken)
+    });
+    Response::new(StreamBody::new(nothing).boxed_unsync())
 }
 
 fn full(bytes: Bytes) -> Body {

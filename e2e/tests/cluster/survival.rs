@@ -1,4 +1,4 @@
-//! Rows of what an operator must survive that need a cluster with nodes; the others are in `operator/tests/it`.
+//! Rows of what an operator must survive in which nodes have a part. `operator/tests/it` has every row, without nodes.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{

@@ -13,12 +13,12 @@ use shop_operator::{
 use shop_testing_kubernetes::{Fault, Proxy};
 use tokio::task::JoinHandle;
 
-use crate::support::{Operator, World, client, smallest};
+use crate::support::{Operator, RHYTHM, World, client, smallest};
 
 /// Takes part in the election, and acts while it is elected.
 async fn candidate(world: &World, proxy: &Proxy, name: &str) -> JoinHandle<()> {
-    let controller =
-        Operator::controller(proxy.kubeconfig(), &world.namespace, world.gateway.address, &Pulse::default()).await;
+    let (namespace, gateway) = (&world.namespace, world.gateway.address);
+    let controller = Operator::controller(proxy.kubeconfig(), namespace, gateway, RHYTHM, &Pulse::default()).await;
     let leases = ApiLeases::new(client(proxy.kubeconfig()).await, &world.namespace, "shop-operator");
     let mut elector = Elector::new(leases, name.to_owned());
     tokio::spawn(async move {

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Pod;
-use kube::{ResourceExt as _, api::DeleteParams};
+use k8s_openapi::api::{core::v1::Pod, events::v1::Event};
+use kube::{
+    ResourceExt as _,
+    api::{DeleteParams, ListParams},
+};
 use serde_json::json;
+use shop_operator::shop::Shop;
 use shop_testing_consul::{Behaviour, Proxy as ConsulProxy};
 use shop_testing_kubernetes::{Fault, Verb};
 use tokio::time::Instant;
@@ -13,6 +17,29 @@ use crate::support::{World, smallest};
 
 /// How long the entry of a pod that is gone may stay, on a machine that does something else as well.
 const CLEARED: Duration = Duration::from_secs(2);
+/// How long a Shop may take to go when nothing lets go of it: a minute is what Consul has, and some more.
+const BOUND: Duration = Duration::from_secs(90);
+
+#[tokio::test]
+async fn row_14_a_shop_goes_within_bounded_time_although_consul_is_gone_and_a_pod_never_goes() {
+    let Some(mut world) = World::start("abandoned").await else { return };
+    world.apply("demo", &smallest(&world.consul.url())).await;
+    let uid = world.ready("demo").await.uid().unwrap();
+    // As on a node that is dead.
+    let pod = world.pods("order").await.remove(0);
+    world.hold::<Pod>(&pod.name_any()).await;
+    world.consul.kill();
+    let begun = Instant::now();
+    world.delete::<Shop>("demo").await;
+    world.until_gone::<Shop>("demo").await;
+    assert!(begun.elapsed() < BOUND, "{:?}", begun.elapsed());
+    let events = world.api::<Event>().list(&ListParams::default()).await.unwrap();
+    let told = events.iter().any(|event| {
+        let note = event.note.as_deref().unwrap_or_default();
+        event.reason.as_deref() == Some("ConsulAbandoned") && note.contains(&format!("shop-{uid}"))
+    });
+    assert!(told, "{events:?}");
+}
 
 #[tokio::test]
 async fn row_18_pods_that_cannot_be_read_are_not_gone() {
@@ -41,9 +68,32 @@ async fn row_18_pods_that_cannot_be_read_are_not_gone() {
     let pod = world.pods("order").await.remove(0);
     world.api::<Pod>().delete(&pod.name_any(), &DeleteParams::default().grace_period(0)).await.unwrap();
     world.wait("its entry goes", async || world.registered("demo-order").await.is_empty()).await;
+    // That it is not ready is told after the entry went: it may still seem to be.
     world.kubelet.decide(|_| crate::support::Fate::Runs);
+    world.wait("the one in its place is registered", async || world.registered("demo-order").await.len() == 1).await;
     world.ready("demo").await;
     assert_eq!(world.registered("demo-order").await.len(), 1);
+}
+
+#[tokio::test]
+async fn row_19_entries_of_pods_that_went_while_the_operator_was_away_go_and_those_that_live_stay() {
+    let Some(mut world) = World::start("away").await else { return };
+    world.apply("demo", &smallest(&world.consul.url())).await;
+    world.ready("demo").await;
+    world.kill().await;
+    world.kubelet.processes_die();
+    let dead = world.pods("product").await.remove(0);
+    world.api::<Pod>().delete(&dead.name_any(), &DeleteParams::default().grace_period(0)).await.unwrap();
+    world.wait("another comes beside its entry", async || world.registered("demo-product").await.len() == 2).await;
+    world.operate().await;
+    let dead = dead.uid().unwrap();
+    world.wait("its entry goes", async || !world.registered("demo-product").await.contains(&dead)).await;
+    world.looked_again("demo").await;
+    for component in ["user", "product", "order", "gateway"] {
+        let living: Vec<_> = world.pods(component).await.iter().map(|pod| pod.uid().unwrap()).collect();
+        assert_eq!(world.registered(&format!("demo-{component}")).await, living, "{component}");
+    }
+    world.ready("demo").await;
 }
 
 #[tokio::test]
@@ -77,8 +127,8 @@ async fn row_20_entries_without_our_meta_are_never_deleted() {
         ids
     };
     assert_eq!(left().await, foreign);
-    world.delete::<shop_operator::shop::Shop>("demo").await;
-    world.until_gone::<shop_operator::shop::Shop>("demo").await;
+    world.delete::<Shop>("demo").await;
+    world.until_gone::<Shop>("demo").await;
     assert_eq!(world.registered("demo-user").await.len(), foreign.len());
     assert_eq!(left().await, foreign);
     assert_eq!(world.settings("demo").await, None);
@@ -98,7 +148,7 @@ async fn row_20_a_node_of_our_name_that_is_somebody_elses_is_left_alone() {
     world.consul.put("/v1/catalog/register", &body).await;
     world.operate().await;
     world
-        .until::<shop_operator::shop::Shop>("demo", "a condition says whose it is", |shop| {
+        .until::<Shop>("demo", "a condition says whose it is", |shop| {
             crate::support::message_of(shop, "ConsulSynced").contains("somebody")
         })
         .await;
@@ -122,7 +172,7 @@ async fn row_21_a_consul_that_hangs_delays_no_other_shop() {
     hung.behave(Behaviour::Hang);
     for number in 0..12 {
         world
-            .until::<shop_operator::shop::Shop>(&format!("hung-{number}"), "it shows", |shop| {
+            .until::<Shop>(&format!("hung-{number}"), "it shows", |shop| {
                 crate::support::condition(shop, "ConsulSynced") == Some(false)
             })
             .await;

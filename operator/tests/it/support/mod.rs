@@ -12,7 +12,7 @@ use shop_operator::shop::Shop;
 use shop_testing_kubernetes::Kubernetes;
 
 pub(crate) use kubelet::{Fate, component_of, is_job, version_of};
-pub(crate) use objects::all_of;
+pub(crate) use objects::{KINDS, all_of, api};
 pub(crate) use operator::{Operator, RHYTHM, client};
 pub(crate) use shops::{condition, message_of, postgres, reason_of, smallest};
 pub(crate) use world::World;

@@ -10,7 +10,7 @@ use kube::{
 use serde_json::{Value, json};
 
 /// Kinds of objects that a Shop is made of.
-const KINDS: [(&str, &str, &str); 11] = [
+pub(crate) const KINDS: [(&str, &str, &str); 11] = [
     ("", "v1", "ServiceAccount"),
     ("", "v1", "ConfigMap"),
     ("", "v1", "Secret"),

@@ -24,9 +24,9 @@ pub(crate) struct Operator {
 
 impl Operator {
     /// One that looks after a namespace.
-    pub(crate) async fn start(kubeconfig: PathBuf, namespace: &str, gateway: SocketAddr) -> Self {
+    pub(crate) async fn start(kubeconfig: PathBuf, namespace: &str, gateway: SocketAddr, rhythm: Rhythm) -> Self {
         let pulse = Pulse::default();
-        let controller = Self::controller(kubeconfig, namespace, gateway, &pulse).await;
+        let controller = Self::controller(kubeconfig, namespace, gateway, rhythm, &pulse).await;
         let running = tokio::spawn(async move { controller.run().await });
         Self { running, pulse }
     }
@@ -36,6 +36,7 @@ impl Operator {
         kubeconfig: PathBuf,
         namespace: &str,
         gateway: SocketAddr,
+        rhythm: Rhythm,
         pulse: &Pulse,
     ) -> Controller {
         let options = ControllerOptions {
@@ -43,7 +44,7 @@ impl Operator {
             namespace: Some(namespace.to_owned()),
             reporter: "operator-of-the-test".to_owned(),
             gateway_address: Some(Arc::new(move |_, _| gateway.to_string())),
-            rhythm: RHYTHM,
+            rhythm,
         };
         Controller::new(options, pulse.clone(), Metrics::new(pulse))
     }

@@ -17,12 +17,12 @@ use kube::{
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use shop_operator::shop::Shop;
+use shop_operator::{controller::Rhythm, shop::Shop};
 use shop_testing_consul::Consul;
 use shop_testing_kubernetes::{Kubernetes, Proxy};
 use tokio::time::{Instant, sleep};
 
-use super::{Operator, condition, gateway::Gateway, kubelet::Kubelet, kubernetes, objects::all_of};
+use super::{Operator, RHYTHM, condition, gateway::Gateway, kubelet::Kubelet, kubernetes, objects::all_of};
 
 /// Longer than anything takes on a loaded machine.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -61,9 +61,18 @@ impl World {
 
     /// Starts an operator, unless one runs.
     pub(crate) async fn operate(&mut self) {
+        self.operate_by(RHYTHM).await;
+    }
+
+    /// The same, of one that looks by itself as seldom as outside of tests: what it does soon it was told of.
+    pub(crate) async fn operate_when_told(&mut self) {
+        self.operate_by(Rhythm::default()).await;
+    }
+
+    async fn operate_by(&mut self, rhythm: Rhythm) {
         if self.operator.is_none() {
-            let started = Operator::start(self.proxy.kubeconfig(), &self.namespace, self.gateway.address).await;
-            self.operator = Some(started);
+            let (kubeconfig, gateway) = (self.proxy.kubeconfig(), self.gateway.address);
+            self.operator = Some(Operator::start(kubeconfig, &self.namespace, gateway, rhythm).await);
         }
     }
 
