@@ -85,6 +85,12 @@ impl Hasher {
         }
     }
 
+    /// Refuses while there is no place for another hash: what would come before one is not worth its while then. It takes no
+    /// place, so that whoever comes to nothing before it keeps nobody else off.
+    pub(crate) fn refuse_if_full(&self) -> Result<(), Error> {
+        if self.admitted.available_permits() == 0 { Err(Error::Overloaded) } else { Ok(()) }
+    }
+
     /// A new hash, as a PHC string.
     pub(crate) async fn hash(&self, password: Password) -> Result<String, Error> {
         self.run(move |memory| hash(&password, memory)).await
@@ -262,10 +268,15 @@ mod tests {
     async fn beyond_a_few_that_wait_it_refuses() {
         let hasher = Hasher::with_cores(1);
         let all: Vec<_> = (0..20).map(|_| hasher.verify(password("x"), None)).collect();
-        let results = futures::future::join_all(all).await;
+        let full = async { hasher.refuse_if_full() };
+        let (results, full) = futures::join!(futures::future::join_all(all), full);
+        assert!(matches!(full, Err(Error::Overloaded)));
         let refused = results.iter().filter(|result| matches!(result, Err(Error::Overloaded))).count();
         assert_eq!(refused, 20 - 1 - WAITING_PER_CORE);
-        assert!(hasher.verify(password("x"), None).await.is_ok(), "the places are free again");
+        assert!(
+            hasher.refuse_if_full().is_ok() && hasher.verify(password("x"), None).await.is_ok(),
+            "there are places again"
+        );
     }
 
     #[tokio::test]

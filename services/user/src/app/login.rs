@@ -54,6 +54,8 @@ impl Logins {
     pub(crate) async fn login(&self, email: &str, password: &str, address: ClientAddress) -> Result<Tokens, Error> {
         let claim = Claim { email: Email::parse(email).ok(), account_key: account_key(email), address };
         let claim = Arc::new(claim);
+        // A storm of attempts, most of which can't be looked at, costs the database little.
+        self.hasher.refuse_if_full()?;
         let admission = self.admit(&claim).await?;
         let Admission { counted_as, failure, credentials } = admission;
         let Some(password) = Password::present(password) else { return Err(failure) };
