@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use shop_bench::load::Mix;
 
 use super::{Consul, Fleet, Layout, load, server};
@@ -27,19 +27,11 @@ async fn a_change_reaches_every_gateway_and_an_invalid_one_none() {
     let load = load::on(&fleet, Mix::default()).await;
 
     for number in 1..=CHANGES {
-        let origin = format!("https://shop-{number}.example");
-        consul.put(PATH, &json!({"corsOrigins": [origin]})).await;
-        let put = Instant::now();
-        for gateway in fleet.gateways() {
-            while !allows(&gateway, &origin).await {
-                assert!(put.elapsed() < SEEN, "{gateway} has not seen the change");
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        }
+        gateways_take(&consul, &fleet, &format!("https://shop-{number}.example"), &json!({})).await;
     }
 
-    consul.put(PATH, &json!({"corsOrigins": [ORIGIN], "paymentTimeout": "42m"})).await;
     let put = Instant::now();
+    gateways_take(&consul, &fleet, ORIGIN, &json!({"paymentTimeout": "42m"})).await;
     for order in fleet.of("order") {
         while order.debug().await["settings"]["values"]["paymentTimeout"] != "42m" {
             assert!(put.elapsed() < SEEN, "{} has not seen the change", order.instance);
@@ -70,6 +62,20 @@ async fn minutes_to_pay(fleet: &Fleet) -> u64 {
     let placed = customer.order_until_settled("for-the-settings", &order_of(product, 1)).await.expect(201);
     let expires: shop_types::Instant = placed.body["expires_at"].as_str().unwrap().parse().unwrap();
     expires.since(shop_types::Instant::now()).as_secs() / 60
+}
+
+/// Writes settings with an origin, and sees every gateway go by it.
+async fn gateways_take(consul: &Consul, fleet: &Fleet, origin: &str, others: &Value) {
+    let mut settings = others.clone();
+    settings["corsOrigins"] = json!([origin]);
+    consul.put(PATH, &settings).await;
+    let put = Instant::now();
+    for gateway in fleet.gateways() {
+        while !allows(&gateway, origin).await {
+            assert!(put.elapsed() < SEEN, "{gateway} has not seen the change");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
 }
 
 /// Whether the gateway lets pages of the origin read its answers.
