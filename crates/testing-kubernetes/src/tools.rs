@@ -1,10 +1,6 @@
 //! Where the binaries are.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{env, path::PathBuf, process::Command};
 
 /// Names the folder of the binaries, or is `none` where they could not be built.
 pub const TOOLS_VARIABLE: &str = "SHOP_TEST_KUBERNETES";
@@ -29,9 +25,11 @@ pub fn tools() -> Option<PathBuf> {
     Some(folder)
 }
 
-/// The script names the folder by what it builds from.
+/// The script names the folder by what it builds from. Cargo runs tests in the folder of their package.
 fn built() -> PathBuf {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../e2e/cluster/tools/build");
+    let package = env::current_dir().unwrap();
+    let scripts = package.ancestors().map(|folder| folder.join("e2e/cluster/tools/build"));
+    let script = scripts.into_iter().find(|script| script.is_file()).expect("tests run within the project");
     let output = Command::new(&script).output().unwrap();
     assert!(output.status.success(), "{}: {}", script.display(), String::from_utf8_lossy(&output.stderr));
     PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())

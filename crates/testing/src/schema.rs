@@ -38,7 +38,8 @@ const POSTGRES: &str = r#"
         FROM pg_indexes WHERE schemaname = current_schema()
     ) AS schema ORDER BY relation COLLATE "C", kind, place, line COLLATE "C""#;
 
-/// Compares the schema with the one in `folder`, in the file of its engine.
+/// Compares the schema with the one in `folder` of the package, in the file of its engine. Cargo runs tests in the folder of
+/// their package; where that was when they were built may be another checkout.
 pub async fn assert_schema(own: &TestDatabase, folder: &str) {
     let connection = own.connect().await;
     let (name, schema) = match own.backend() {

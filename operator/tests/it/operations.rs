@@ -76,11 +76,11 @@ fn the_runbook_has_what_the_operator_says_and_nothing_else() {
 
 /// The code of the operator, without its tests and without what is commented on.
 fn sources() -> Vec<String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let root = Path::new("src");
     let mut files = Vec::new();
-    find(&root, &mut files);
+    find(root, &mut files);
     let says = |file: &&PathBuf| {
-        let path = file.strip_prefix(&root).unwrap();
+        let path = file.strip_prefix(root).unwrap();
         !OBJECTS.iter().any(|objects| path.starts_with(objects))
     };
     files.iter().filter(says).map(|file| code(&fs::read_to_string(file).unwrap())).collect()
@@ -143,8 +143,7 @@ fn metrics(text: &str) -> Vec<String> {
 
 /// What stands in the first column of a table of the section, without labels and values.
 fn rows() -> BTreeSet<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/OPERATIONS.md");
-    let text = fs::read_to_string(path).unwrap();
+    let text = fs::read_to_string("../docs/OPERATIONS.md").unwrap();
     let section = text.split(SECTION).nth(1).unwrap();
     let section = section.split("\n## ").next().unwrap_or_default();
     let cells = section.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());

@@ -1,9 +1,6 @@
 //! The cluster, and what is installed in it once for all tests.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{path::PathBuf, process::Command};
 
 use kube::{Client, Config, config::KubeConfigOptions};
 use tokio::sync::OnceCell;
@@ -65,9 +62,9 @@ pub(crate) fn stand_ins() -> bool {
     std::env::var_os(STAND_INS).is_some()
 }
 
-/// The project's folder.
+/// The project's folder, from that of this package, in which Cargo runs its tests: checkouts may share what is built.
 pub(crate) fn project() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    PathBuf::from("..")
 }
 
 /// Runs Helm to its end, and gives what it printed.

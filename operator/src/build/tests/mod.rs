@@ -95,7 +95,7 @@ fn write(text: &mut String, objects: &[impl Serialize]) {
 }
 
 fn compare(name: &str, shop: &Shop) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("src/build/tests/snapshots/{name}.yaml"));
+    let path = PathBuf::from(format!("src/build/tests/snapshots/{name}.yaml"));
     let built = manifests(build(shop, &blueprint(shop)));
     if std::env::var_os(RENEW).is_some() {
         fs::write(&path, built).unwrap();

@@ -6,5 +6,5 @@ use shop_testing::{TestDatabase, assert_schema};
 async fn the_migrations_make_the_committed_schema() {
     let own = TestDatabase::new(shop_order::NAME).await;
     shop_order::migrate_up(&own.options()).await.unwrap();
-    assert_schema(&own, concat!(env!("CARGO_MANIFEST_DIR"), "/src/migration/schema")).await;
+    assert_schema(&own, "src/migration/schema").await;
 }
