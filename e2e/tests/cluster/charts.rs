@@ -6,7 +6,7 @@ use crate::support::{OPERATOR_NAMESPACE, Scene, helm, kubectl, operator_install,
 
 #[tokio::test]
 async fn the_operator_is_upgraded_rolled_back_tested_and_uninstalled_while_a_shop_stays() {
-    let scene = Scene::set("charts").await;
+    let scene = Scene::alone("charts").await;
     scene.apply("demo", &smallest(&scene.host())).await;
     scene.ready("demo").await;
     helm(&["test", "shop-operator", "--namespace", OPERATOR_NAMESPACE, "--timeout", "2m"]);

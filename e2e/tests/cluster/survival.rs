@@ -37,7 +37,7 @@ async fn operators(scene: &Scene, replicas: i32) {
 
 #[tokio::test]
 async fn row_01_killed_again_and_again_while_it_makes_a_shop_the_operator_gets_there() {
-    let scene = Scene::set("operator-killed").await;
+    let scene = Scene::alone("operator-killed").await;
     scene.apply("demo", &smallest(&scene.host())).await;
     let mut kills = 0;
     // Each kill finds it after some more of its writes; operator/tests/it kills it after each single one.
@@ -155,7 +155,8 @@ async fn row_10_whatever_is_deleted_comes_back_and_ready_does_not_lie_meanwhile(
 
 #[tokio::test]
 async fn row_15_of_two_shops_that_want_one_host_the_later_is_told_and_the_first_keeps_it() {
-    let (first, second) = (Scene::set("host-first").await, Scene::set("host-second").await);
+    let first = Scene::set("host-first").await;
+    let second = first.another("host-second").await;
     let mut spec = smallest(&first.host());
     for service in ["user", "product", "order"] {
         spec["services"][service]["resources"] = json!({"requests": {"cpu": "20m"}});
@@ -181,7 +182,7 @@ async fn row_15_of_two_shops_that_want_one_host_the_later_is_told_and_the_first_
 
 #[tokio::test]
 async fn row_19_entries_of_pods_that_went_while_the_operator_was_away_go_and_those_that_live_stay() {
-    let scene = Scene::set("away").await;
+    let scene = Scene::alone("away").await;
     scene.apply("demo", &smallest(&scene.host())).await;
     let uid = scene.ready("demo").await.uid().unwrap();
     operators(&scene, 0).await;

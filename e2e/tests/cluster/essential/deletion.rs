@@ -58,7 +58,7 @@ async fn a_shop_that_is_deleted_leaves_its_data_and_nothing_else() {
 
 #[tokio::test]
 async fn row_14_a_shop_goes_within_bounded_time_although_consul_is_gone() {
-    let scene = Scene::set("abandoned").await;
+    let scene = Scene::alone("abandoned").await;
     scene.apply("demo", &smallest(&scene.host())).await;
     scene.ready("demo").await;
     let consul: Api<StatefulSet> = Api::namespaced(scene.cluster.client.clone(), "consul");

@@ -8,7 +8,7 @@ use crate::support::{Scene, smallest, until};
 
 #[tokio::test]
 async fn one_manifest_becomes_a_shop_that_takes_an_order() {
-    let scene = Scene::set("smallest").await;
+    let scene = Scene::alone("smallest").await;
     let begun = Instant::now();
     scene.apply("demo", &smallest(&scene.host())).await;
     let shop = scene.ready("demo").await;
@@ -40,7 +40,8 @@ async fn one_manifest_becomes_a_shop_that_takes_an_order() {
 
 #[tokio::test]
 async fn two_shops_of_one_name_have_nothing_in_common() {
-    let (one, other) = (Scene::set("one").await, Scene::set("other").await);
+    let one = Scene::set("one").await;
+    let other = one.another("other").await;
     let small = serde_json::json!({"requests": {"cpu": "20m"}});
     for scene in [&one, &other] {
         let mut spec = smallest(&scene.host());

@@ -1,6 +1,10 @@
 //! A namespace of a test's own, and what stands in it.
 
-use std::{fmt::Debug, time::Instant};
+use std::{
+    fmt::Debug,
+    sync::{Arc, LazyLock},
+    time::Instant,
+};
 
 use k8s_openapi::{
     NamespaceResourceScope,
@@ -13,6 +17,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use shop_operator::shop::Shop;
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 use super::{
     Client, Cluster, INTERVAL, PATIENCE,
@@ -26,14 +31,42 @@ use super::{
 /// The label of the namespaces of tests.
 const OF_THE_TESTS: &str = "shop-operator.io/e2e";
 
+/// The stage: who takes the operator or Consul away, or measures, has it alone.
+static STAGE: LazyLock<Arc<RwLock<()>>> = LazyLock::new(Arc::default);
+
+/// A place on it.
+#[derive(Clone)]
+enum Place {
+    Shared { _guard: Arc<OwnedRwLockReadGuard<()>> },
+    Alone { _guard: Arc<OwnedRwLockWriteGuard<()>> },
+}
+
 /// A namespace. When a test fails it is written down before it goes.
 pub(crate) struct Scene {
     pub(crate) cluster: Cluster,
     pub(crate) namespace: String,
+    place: Place,
 }
 
 impl Scene {
+    /// For a test that minds nobody and disturbs nobody. What others left may be on its way out still.
     pub(crate) async fn set(name: &str) -> Self {
+        let guard = Arc::new(Arc::clone(&STAGE).read_owned().await);
+        Self::at(Place::Shared { _guard: guard }, name).await
+    }
+
+    /// For a test that nothing else may go on beside.
+    pub(crate) async fn alone(name: &str) -> Self {
+        let guard = Arc::new(Arc::clone(&STAGE).write_owned().await);
+        Self::at(Place::Alone { _guard: guard }, name).await
+    }
+
+    /// One more namespace of the same test.
+    pub(crate) async fn another(&self, name: &str) -> Self {
+        Self::at(self.place.clone(), name).await
+    }
+
+    async fn at(place: Place, name: &str) -> Self {
         let cluster = Cluster::ready().await;
         let namespace = json!({"metadata": {
             "generateName": format!("{name}-"),
@@ -41,15 +74,17 @@ impl Scene {
             "labels": {"pod-security.kubernetes.io/enforce": "restricted", OF_THE_TESTS: "true"},
         }});
         let namespaces: Api<Namespace> = Api::all(cluster.client.clone());
-        // The pods of the test before take their time to end, and room on the node.
-        super::until("what tests before left is gone", async || {
-            let of_tests = namespaces.list(&ListParams::default().labels(OF_THE_TESTS)).await.unwrap();
-            of_tests.iter().all(|namespace| namespace.metadata.deletion_timestamp.is_none())
-        })
-        .await;
+        if matches!(place, Place::Alone { .. }) {
+            // The pods of tests before take their time to end.
+            super::until("what tests before left is gone", async || {
+                let of_tests = namespaces.list(&ListParams::default().labels(OF_THE_TESTS)).await.unwrap();
+                of_tests.iter().all(|namespace| namespace.metadata.deletion_timestamp.is_none())
+            })
+            .await;
+        }
         let made =
             namespaces.create(&PostParams::default(), &serde_json::from_value(namespace).unwrap()).await.unwrap();
-        Self { cluster, namespace: made.name_any() }
+        Self { cluster, namespace: made.name_any(), place }
     }
 
     pub(crate) fn api<K>(&self) -> Api<K>
