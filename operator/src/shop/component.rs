@@ -152,7 +152,7 @@ impl<T> IndexMut<Component> for Components<T> {
 
 /// The three gRPC services.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Services {
     /// Accounts.
     #[serde(default)]
@@ -167,7 +167,7 @@ pub struct Services {
 
 /// How many pods a process has, and what each may use.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new(rule::not_both("replicas", "autoscaling")).message(rule::REPLICAS_OR_AUTOSCALING))]
 pub struct ServiceSpec {
     /// Pods, unless `autoscaling` says how many; 1 if neither is given.
@@ -186,7 +186,7 @@ pub struct ServiceSpec {
 
 /// Between how many pods the autoscaler chooses, and by what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.minReplicas <= self.maxReplicas").message("minReplicas must be at most maxReplicas"))]
 pub struct Autoscaling {
     /// Pods at least.

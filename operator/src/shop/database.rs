@@ -8,7 +8,7 @@ use super::{DatabaseService, SecretKeyReference, rule};
 
 /// The databases of a shop: one for each service, all on one engine.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new(rule::part_needed("postgres"))
         .message("engine postgres needs the URLs of the databases: set spec.database.postgres"),
@@ -50,7 +50,7 @@ pub enum Engine {
 
 /// The volume of a service's file. A volume outlives its Shop.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new(rule::unchanged("storageClassName"))
     .message("a volume's class can't change: make another Shop and move the data yourself"))]
 pub struct Sqlite {
@@ -70,7 +70,7 @@ pub struct Sqlite {
 
 /// The database of each service, which must be there and empty at first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct ServerDatabase {
     /// Of user.
     pub user: DatabaseUrl,
@@ -82,7 +82,7 @@ pub struct ServerDatabase {
 
 /// Where a database is, with user name and password: `postgres://…` or `mysql://…`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct DatabaseUrl {
     /// The Secret that has the URL.
     pub url_secret_ref: SecretKeyReference,

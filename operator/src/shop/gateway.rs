@@ -10,7 +10,7 @@ use super::{Autoscaling, rule, schema};
 
 /// The gateway: its pods, and how clients reach it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new(rule::not_both("replicas", "autoscaling")).message(rule::REPLICAS_OR_AUTOSCALING))]
 pub struct Gateway {
     /// Pods, unless `autoscaling` says how many; 1 if neither is given.
@@ -39,7 +39,7 @@ pub struct Gateway {
 
 /// An Ingress to the gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Ingress {
     /// The host that clients use.
     #[schemars(length(min = 1, max = 253))]

@@ -8,7 +8,7 @@ use super::{Component, LocalReference, rule};
 
 /// Where images come from: `<registry>/<process>:<version>`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Image {
     /// What their names begin with.
     #[schemars(length(min = 1, max = 200))]
@@ -30,7 +30,7 @@ pub struct Image {
 
 /// The digest of each image.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Digests {
     /// Of user's.
     #[schemars(length(max = 71), regex(pattern = r"^sha256:[0-9a-f]{64}$"))]

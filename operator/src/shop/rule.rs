@@ -15,7 +15,9 @@ pub(super) const REPLICAS_OR_AUTOSCALING: &str =
 pub(super) const ONE_POD: &str =
     "a SQLite file allows one pod: remove replicas and autoscaling, or choose another spec.database.engine";
 /// `http://` or `https://`, a host, perhaps a port.
-const ADDRESS: &str = r"^https?://([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?|\\[[0-9a-fA-F:.]+\\])(:[1-9][0-9]{0,4})?/?$";
+const ADDRESS: &str = r"^https?://([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?|\\[[0-9a-fA-F:.]+\\])(:[1-9][0-9]{0,4})?";
+/// What may follow an address in a URL: a path and a query (RFC 3986, 3.3 and 3.4), and no fragment.
+const PATH: &str = r"(/[-A-Za-z0-9._~!$&()*+,;=:@/%]*)?(\\?[-A-Za-z0-9._~!$&()*+,;=:@/?%]*)?";
 
 /// That a field of `self` is there and is not null, which it may be: manifests name fields to say that they are left out.
 pub(super) fn given(field: &str) -> String {
@@ -24,7 +26,12 @@ pub(super) fn given(field: &str) -> String {
 
 /// That `self`, a text, is an address.
 pub(super) fn address() -> String {
-    format!("dyn(self) == null || self.matches('{ADDRESS}')")
+    format!("dyn(self) == null || self.matches('{ADDRESS}/?$')")
+}
+
+/// That `self`, a text, is an address and perhaps a path.
+pub(super) fn url() -> String {
+    format!("dyn(self) == null || self.matches('{ADDRESS}{PATH}$')")
 }
 
 /// That the name of a Shop leaves room for those of its objects.

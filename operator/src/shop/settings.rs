@@ -9,7 +9,7 @@ use super::rule;
 /// The settings; what is left out is as the processes have it by themselves. It is the document of
 /// [`shop_types::settings`], with a schema.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Settings {
     /// How much one client may ask of all gateways together; 50 requests a second and 100 at once if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,7 +50,7 @@ pub struct Settings {
 
 /// A token bucket for one client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct RateLimit {
     /// Requests a second that may go on for ever.
     #[schemars(range(min = 1, max = 1_000_000))]

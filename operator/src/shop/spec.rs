@@ -26,7 +26,7 @@ use super::{Database, Gateway, Image, SecretKeyReference, Services, Settings, Sh
     validation = Rule::new(rule::name()).message(rule::NAME),
     doc = "A commerce backend: three gRPC services and an HTTP gateway, their databases and their place in Consul."
 )]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new(rule::one_pod("user")).message(rule::ONE_POD).field_path(".services.user"),
     validation = Rule::new(rule::one_pod("product")).message(rule::ONE_POD).field_path(".services.product"),
@@ -67,6 +67,9 @@ pub struct ShopSpec {
     /// Where traces go.
     #[serde(default)]
     pub telemetry: Telemetry,
+    /// Where orders' events go.
+    #[serde(default)]
+    pub events: Events,
     /// Leaves everything as it is while it is true, but for entries in Consul of pods that are gone, which are taken out;
     /// deletion is carried out all the same.
     #[serde(default)]
@@ -75,7 +78,7 @@ pub struct ShopSpec {
 
 /// How Consul is reached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new(rule::authority_needs_tls())
     .message("caSecretRef is only for an address with https://: change the address or remove it"))]
 pub struct Consul {
@@ -97,7 +100,7 @@ pub struct Consul {
 
 /// Where traces go.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Telemetry {
     /// An OTLP/gRPC collector: `http://collector:4317`. No traces are sent if not given.
     #[schemars(length(min = 8, max = 512))]
@@ -105,6 +108,19 @@ pub struct Telemetry {
         .message("must be http:// or https://, a host and a port: http://collector:4317"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub otlp_endpoint: Option<String>,
+}
+
+/// Where orders' events go.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Events {
+    /// A URL to which each event is posted, as a CloudEvent that is signed with the key `event-secret` of the Secret
+    /// `<shop>-secrets`: `https://sink.example/orders`. Events are kept for a week and sent nowhere if not given.
+    #[schemars(length(min = 8, max = 1024))]
+    #[x_kube(validation = Rule::new(rule::url())
+        .message("must be http:// or https://, a host, and perhaps a port and a path: https://sink.example/orders"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sink: Option<String>,
 }
 
 fn currency() -> String {
