@@ -68,6 +68,7 @@ pub(crate) fn production() -> Shop {
             "paymentTimeout": "20m",
         },
         "telemetry": {"otlpEndpoint": "http://collector.monitoring:4317"},
+        "events": {"sink": "https://sink.example:8443/orders?from=shop"},
     }));
     let deadline = (crate::build::names::MIGRATION_DEADLINE.to_owned(), "120".to_owned());
     shop.metadata.annotations = Some([deadline].into());

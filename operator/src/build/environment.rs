@@ -54,10 +54,17 @@ fn own(shop: &Shop, component: Component) -> Vec<EnvVar> {
         Component::Product => {
             vec![value("SHOP_DRAIN_LEAD", SERVICE_DRAIN_LEAD), value("SHOP_CURRENCY", &shop.spec.currency)]
         }
-        Component::Order => vec![
-            value("SHOP_DRAIN_LEAD", SERVICE_DRAIN_LEAD),
-            secret("SHOP_PAYMENT_WEBHOOK_SECRET", &names::secrets(shop), names::PAYMENT_WEBHOOK_SECRET_KEY),
-        ],
+        Component::Order => {
+            let mut variables = vec![
+                value("SHOP_DRAIN_LEAD", SERVICE_DRAIN_LEAD),
+                secret("SHOP_PAYMENT_WEBHOOK_SECRET", &names::secrets(shop), names::PAYMENT_WEBHOOK_SECRET_KEY),
+            ];
+            if let Some(sink) = &shop.spec.events.sink {
+                variables.push(value("SHOP_EVENT_SINK", sink));
+                variables.push(secret("SHOP_EVENT_SECRET", &names::secrets(shop), names::EVENT_SECRET_KEY));
+            }
+            variables
+        }
         Component::Gateway => {
             let mut variables = vec![value("SHOP_DRAIN_LEAD", GATEWAY_DRAIN_LEAD)];
             if !shop.spec.gateway.trusted_proxies.is_empty() {

@@ -54,7 +54,8 @@ fn admin(shop: &Shop) -> NetworkPolicy {
     policy(shop, "admin", everything(shop), Allowed { ingress: vec![rule], ..Allowed::default() })
 }
 
-/// A process is called by those that call it and calls those that it calls; besides it speaks to Consul and the collector.
+/// A process is called by those that call it and calls those that it calls; besides it speaks to Consul and the
+/// collector, and order to who takes its events.
 fn process(shop: &Shop, component: Component) -> NetworkPolicy {
     let callers = Component::ROLL_ORDER.into_iter().filter(|caller| caller.calls().contains(&component));
     let from: Vec<_> = callers.map(|caller| pods_of(shop, caller)).collect();
@@ -72,6 +73,8 @@ fn process(shop: &Shop, component: Component) -> NetworkPolicy {
     egress.extend(port_of_url(&shop.spec.consul.address).map(anywhere));
     let collector = shop.spec.telemetry.otlp_endpoint.as_deref();
     egress.extend(collector.map(|endpoint| anywhere(port_of_url(endpoint).unwrap_or(OTLP_PORT))));
+    let sink = shop.spec.events.sink.as_deref().filter(|_| component == Component::Order);
+    egress.extend(sink.and_then(port_of_url).map(anywhere));
     let selector = names::select(names::process_selector(shop, component));
     policy(shop, component.name(), selector, Allowed { ingress: vec![ingress], egress })
 }

@@ -96,6 +96,8 @@ async fn what_works_is_taken_whatever_is_said_to_be_left_out() {
             json!({"registry": "localhost:5000/shop", "digests": {"user": format!("sha256:{}", "a".repeat(64))}}),
         ),
         with("telemetry", json!({"otlpEndpoint": "http://collector:4317"})),
+        with("events", json!({"sink": "https://[::1]:8443/orders/%C3%A9?from=shop&to=a:b"})),
+        with("events", json!({"sink": null})),
     ] {
         tried(&shops, "demo", &spec).await.unwrap_or_else(|error| panic!("{spec} is refused: {error}"));
     }
@@ -160,6 +162,9 @@ async fn what_cannot_work_is_refused_with_the_field_and_what_to_do() {
         (with("settings", json!({"logLevel": "loud"})), "must be a level"),
         (with("settings", json!({"traceSampleRatio": "1.1"})), "from 0 to 1"),
         (with("telemetry", json!({"otlpEndpoint": "collector"})), "http://collector:4317"),
+        (with("events", json!({"sink": "sink.example"})), "https://sink.example/orders"),
+        (with("events", json!({"sink": "https://user:secret@sink.example/"})), "https://sink.example/orders"),
+        (with("events", json!({"sink": "https://sink.example/a b"})), "https://sink.example/orders"),
     ] {
         let refused = tried(&shops, "demo", &spec).await.expect_err(&format!("{spec} is taken"));
         assert!(refused.contains(told), "{spec}: {refused}");

@@ -182,11 +182,12 @@ fn what_is_removed_from_the_spec_is_removed_from_the_objects() {
     shop.spec.gateway = crate::shop::Gateway::default();
     shop.spec.services = crate::shop::Services::default();
     shop.spec.telemetry.otlp_endpoint = None;
+    shop.spec.events.sink = None;
     shop.spec.image.digests = Digests::default();
     let bare = build(&shop, &blueprint(&shop));
     assert_eq!((bare.ingresses.len(), bare.autoscalers.len(), bare.disruption_budgets.len()), (0, 0, 0));
     let text = manifests(bare);
-    for gone in ["OTEL_EXPORTER", "SHOP_TRUSTED_PROXIES", "sha256", "512Mi", "4317"] {
+    for gone in ["OTEL_EXPORTER", "SHOP_EVENT_", "SHOP_TRUSTED_PROXIES", "sha256", "512Mi", "4317", "8443"] {
         assert!(!text.contains(gone), "{gone}");
     }
 }

@@ -228,14 +228,15 @@ fn on_a_server_each_service_and_its_jobs_reach_their_database() {
 }
 
 #[test]
-fn traces_leave_where_they_are_wanted() {
+fn traces_and_events_leave_where_they_are_wanted() {
     let mut shop = fixtures::postgres();
     shop.spec.telemetry.otlp_endpoint = Some("http://[fd00::1]:4317/".to_owned());
+    shop.spec.events.sink = Some("http://sink.example/a:b?c=1:2".to_owned());
     shop.spec.consul.address = "https://consul.example".to_owned();
     let reaches: &[(&str, &[i32])] = &[
         ("user", &[443, 4317, 5432]),
         ("product", &[443, 4317, 5432]),
-        ("order", &[443, 4317, 5432]),
+        ("order", &[80, 443, 4317, 5432]),
         ("gateway", &[443, 4317]),
         ("user-migrate", &[5432]),
         ("product-migrate", &[5432]),

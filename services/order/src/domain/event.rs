@@ -72,3 +72,19 @@ fn money(money: Money) -> Value {
 fn time(at: Instant) -> String {
     at.to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Those who take events read there which there are.
+    #[test]
+    fn the_conventions_list_every_type() {
+        let text = std::fs::read_to_string("../../docs/API.md").unwrap();
+        let section = text.split("\n## Events for other systems\n").nth(1).unwrap().split("\n## ").next().unwrap();
+        let named = section.split('`').filter(|word| word.starts_with("order."));
+        let moves = Event::ALL.iter().copied().map(Change::Moved);
+        let all = [Change::Placed].into_iter().chain(moves).chain([Change::DueAdded, Change::DueSettled]);
+        assert_eq!(named.collect::<Vec<_>>(), all.map(Change::event_type).collect::<Vec<_>>());
+    }
+}
