@@ -1,4 +1,4 @@
-//! Shops on a live cluster: `e2e/run` brings one up and runs these, the essential ones first and one after the other.
+//! Shops on a live cluster: `e2e/run` brings one up and runs these, the essential ones first.
 //!
 //! The operator is installed by its chart, so that it runs with the chart's rights and no others. Each test has a namespace of
 //! its own, and says whether others may go on beside it; one that fails leaves logs, events and objects in a folder that it

@@ -77,7 +77,7 @@ impl Drop for Tries {
 
 #[tokio::test]
 async fn a_pod_that_is_killed_is_out_of_consul_and_not_tried_any_more_within_two_seconds() {
-    let scene = Scene::set("killed").await;
+    let scene = Scene::alone("killed").await;
     scene.postgres();
     let mut spec = postgres(&scene.host());
     let two = json!({"replicas": 2, "resources": {"requests": {"cpu": "20m"}}});

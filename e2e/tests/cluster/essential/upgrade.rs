@@ -19,7 +19,7 @@ fn replicated(host: &str) -> Value {
 }
 
 async fn running(name: &str) -> (Scene, Value) {
-    let scene = Scene::set(name).await;
+    let scene = Scene::alone(name).await;
     scene.postgres();
     let spec = replicated(&scene.host());
     scene.apply("demo", &spec).await;

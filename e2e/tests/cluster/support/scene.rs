@@ -31,7 +31,7 @@ use super::{
 /// The label of the namespaces of tests.
 const OF_THE_TESTS: &str = "shop-operator.io/e2e";
 
-/// The stage: who takes the operator or Consul away, or measures, has it alone.
+/// The stage: who takes the operator or Consul away, puts a load on a shop or measures, has it alone.
 static STAGE: LazyLock<Arc<RwLock<()>>> = LazyLock::new(Arc::default);
 
 /// A place on it.
