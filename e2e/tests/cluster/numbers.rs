@@ -30,7 +30,7 @@ fn changes_since(log: &PathBuf, begin: u64) -> Vec<String> {
 
 #[tokio::test]
 async fn ten_shops_cost_little_memory_and_no_write_while_nothing_changes() {
-    let scene = Scene::alone("ten").await;
+    let scene = Scene::quiet("ten").await;
     let small = json!({"requests": {"cpu": "5m", "memory": "32Mi"}});
     for number in 0..SHOPS {
         let mut spec = smallest(&format!("{number}.{}", scene.host()));

@@ -8,7 +8,7 @@ use crate::support::{Scene, smallest, until};
 
 #[tokio::test]
 async fn one_manifest_becomes_a_shop_that_takes_an_order() {
-    let scene = Scene::alone("smallest").await;
+    let scene = Scene::quiet("smallest").await;
     let begun = Instant::now();
     scene.apply("demo", &smallest(&scene.host())).await;
     let shop = scene.ready("demo").await;

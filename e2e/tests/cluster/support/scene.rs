@@ -34,11 +34,11 @@ const OF_THE_TESTS: &str = "shop-operator.io/e2e";
 /// The stage: who takes the operator or Consul away, puts a load on a shop or measures, has it alone.
 static STAGE: LazyLock<Arc<RwLock<()>>> = LazyLock::new(Arc::default);
 
-/// A place on it.
+/// A place on it, for as long as it is held.
 #[derive(Clone)]
 enum Place {
-    Shared { _guard: Arc<OwnedRwLockReadGuard<()>> },
-    Alone { _guard: Arc<OwnedRwLockWriteGuard<()>> },
+    Shared { _held: Arc<OwnedRwLockReadGuard<()>> },
+    Alone { _held: Arc<OwnedRwLockWriteGuard<()>> },
 }
 
 /// A namespace. When a test fails it is written down before it goes.
@@ -51,14 +51,26 @@ pub(crate) struct Scene {
 impl Scene {
     /// For a test that minds nobody and disturbs nobody. What others left may be on its way out still.
     pub(crate) async fn set(name: &str) -> Self {
-        let guard = Arc::new(Arc::clone(&STAGE).read_owned().await);
-        Self::at(Place::Shared { _guard: guard }, name).await
+        let held = Arc::new(Arc::clone(&STAGE).read_owned().await);
+        Self::at(Place::Shared { _held: held }, name).await
     }
 
-    /// For a test that nothing else may go on beside.
+    /// For a test that no other may go on beside.
     pub(crate) async fn alone(name: &str) -> Self {
-        let guard = Arc::new(Arc::clone(&STAGE).write_owned().await);
-        Self::at(Place::Alone { _guard: guard }, name).await
+        let held = Arc::new(Arc::clone(&STAGE).write_owned().await);
+        Self::at(Place::Alone { _held: held }, name).await
+    }
+
+    /// For a test that measures: what others left is gone, too.
+    pub(crate) async fn quiet(name: &str) -> Self {
+        let scene = Self::alone(name).await;
+        let namespaces: Api<Namespace> = Api::all(scene.cluster.client.clone());
+        super::until("what tests before left is gone", async || {
+            let of_tests = namespaces.list(&ListParams::default().labels(OF_THE_TESTS)).await.unwrap();
+            of_tests.iter().all(|namespace| namespace.metadata.deletion_timestamp.is_none())
+        })
+        .await;
+        scene
     }
 
     /// One more namespace of the same test.
@@ -74,14 +86,6 @@ impl Scene {
             "labels": {"pod-security.kubernetes.io/enforce": "restricted", OF_THE_TESTS: "true"},
         }});
         let namespaces: Api<Namespace> = Api::all(cluster.client.clone());
-        if matches!(place, Place::Alone { .. }) {
-            // The pods of tests before take their time to end.
-            super::until("what tests before left is gone", async || {
-                let of_tests = namespaces.list(&ListParams::default().labels(OF_THE_TESTS)).await.unwrap();
-                of_tests.iter().all(|namespace| namespace.metadata.deletion_timestamp.is_none())
-            })
-            .await;
-        }
         let made =
             namespaces.create(&PostParams::default(), &serde_json::from_value(namespace).unwrap()).await.unwrap();
         Self { cluster, namespace: made.name_any(), place }
