@@ -3,12 +3,13 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::{
     Context,
-    propagation::{Extractor, Injector, TextMapPropagator as _},
+    propagation::{Extractor, TextMapPropagator as _},
     trace::{SpanContext, TraceContextExt as _, TraceFlags, TraceState},
 };
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 
-const TRACEPARENT: &str = "traceparent";
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// The caller's trace context; an empty one when there is none or it can't be read.
 pub fn extract(headers: &HeaderMap) -> Context {
@@ -34,7 +35,21 @@ pub(crate) fn extract_remote(headers: &HeaderMap, trusted: bool) -> Option<Conte
 /// Writes the current trace context for the callee.
 pub fn inject(headers: &mut HeaderMap) {
     Context::map_current(|context| {
-        TraceContextPropagator::new().inject_context(context, &mut HeaderInjector(headers));
+        let span = context.span();
+        let span = span.span_context();
+        if !span.is_valid() {
+            return;
+        }
+        let flags = span.trace_flags() & TraceFlags::SAMPLED;
+        let parent = format!("00-{}-{}-{flags:02x}", span.trace_id(), span.span_id());
+        // Both are visible ASCII.
+        if let Ok(mut parent) = HeaderValue::try_from(parent) {
+            // No other call has the same: HPACK need not remember it (RFC 7541, section 7.1.3).
+            parent.set_sensitive(true);
+            headers.insert(TRACEPARENT, parent);
+        }
+        let state = HeaderValue::try_from(span.trace_state().header()).ok();
+        headers.extend(state.filter(|state| !state.is_empty()).map(|state| (TRACESTATE, state)));
     });
 }
 
@@ -56,15 +71,5 @@ impl Extractor for HeaderExtractor<'_> {
 
     fn keys(&self) -> Vec<&str> {
         self.0.keys().map(HeaderName::as_str).collect()
-    }
-}
-
-struct HeaderInjector<'a>(&'a mut HeaderMap);
-
-impl Injector for HeaderInjector<'_> {
-    fn set(&mut self, key: &str, value: String) {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(key), HeaderValue::try_from(value)) {
-            self.0.insert(name, value);
-        }
     }
 }
