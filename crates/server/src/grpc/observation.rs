@@ -50,7 +50,7 @@ impl Instruments {
 
     /// Begins the observation of a call.
     pub(super) fn begin(self: &Arc<Self>, method: Method, request: &Request<Body>) -> Observation {
-        let caller = propagation::extract_remote(request.headers(), true);
+        let caller = propagation::extract(request.headers(), true);
         let span = RequestSpan::begin(caller, || {
             tracing::info_span!(
                 "rpc",

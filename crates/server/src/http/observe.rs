@@ -99,7 +99,7 @@ where
         let route_name = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
         let id = request_id::of(request.headers());
         let trusted = request.extensions().get::<Peer>().is_some_and(|peer| peer.is_proxy);
-        let caller = propagation::extract_remote(request.headers(), trusted);
+        let caller = propagation::extract(request.headers(), trusted);
         let span = RequestSpan::begin(caller, || {
             tracing::info_span!(
                 "http",

@@ -7,7 +7,7 @@ use std::{
     task::{Context as TaskContext, Poll},
 };
 
-use opentelemetry::{Context, ContextGuard};
+use opentelemetry::{Context, ContextGuard, trace::SpanContext};
 use pin_project_lite::pin_project;
 use tracing::{Span, span::EnteredSpan};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
@@ -25,18 +25,18 @@ pub(crate) enum RequestSpan {
 
 impl RequestSpan {
     /// The span of a request that begins, in its caller's trace if there is one. `make` is asked only if it is recorded.
-    pub(crate) fn begin(caller: Option<Context>, make: impl FnOnce() -> Span) -> Self {
-        let parent = match INSTALLED.get().map(|telemetry| telemetry.traces.begin(caller.as_ref())) {
-            Some(Trace::Unrecorded(passing)) => return Self::Unrecorded(passing),
-            Some(Trace::Recorded(parent)) => Some(parent),
-            None => caller,
-        };
-        let span = make();
-        if let Some(parent) = parent {
-            // It fails only where no telemetry is installed.
-            let _ = span.set_parent(parent);
+    pub(crate) fn begin(caller: Option<SpanContext>, make: impl FnOnce() -> Span) -> Self {
+        // Where no telemetry is installed the process may have a subscriber of its own.
+        let Some(telemetry) = INSTALLED.get() else { return Self::Recorded(make()) };
+        match telemetry.traces.begin(caller) {
+            Trace::Unrecorded(passing) => Self::Unrecorded(passing),
+            Trace::Recorded(parent) => {
+                let span = make();
+                // It fails only where the process has a subscriber of its own.
+                let _ = span.set_parent(parent);
+                Self::Recorded(span)
+            }
         }
-        Self::Recorded(span)
     }
 
     /// The span of a task that is started now: within that of the request at hand, if there is one.

@@ -10,7 +10,7 @@ use std::{
 
 use opentelemetry::{
     Context, KeyValue,
-    trace::{Link, SpanContext, SpanKind, TraceContextExt as _, TraceId, TracerProvider as _},
+    trace::{Link, SpanContext, SpanKind, TraceContextExt as _, TraceFlags, TraceId, TraceState, TracerProvider as _},
 };
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::trace::{
@@ -116,25 +116,21 @@ impl Traces {
     }
 
     /// Decides as the sampler would, before there is a span: a caller's decision is kept, and a new trace is drawn for.
-    pub(super) fn begin(&self, caller: Option<&Context>) -> Trace {
+    pub(super) fn begin(&self, caller: Option<SpanContext>) -> Trace {
         let ids = RandomIdGenerator::default();
-        let caller = caller.map_or(SpanContext::NONE, |caller| caller.span().span_context().clone());
-        let (trace_id, recorded) = if caller.is_valid() {
-            (caller.trace_id(), caller.is_sampled())
+        let (trace_id, state) = if let Some(caller) = caller {
+            if self.exports && caller.is_sampled() {
+                return Trace::Recorded(Context::new().with_remote_span_context(caller));
+            }
+            (caller.trace_id(), caller.trace_state().clone())
         } else {
             let trace_id = ids.new_trace_id();
-            (trace_id, self.exports && self.ratio.draws(trace_id))
+            if self.exports && self.ratio.draws(trace_id) {
+                return Trace::Recorded(Context::new().with_value(Drawn));
+            }
+            (trace_id, TraceState::NONE)
         };
-        if self.exports && recorded {
-            let parent = if caller.is_valid() {
-                Context::new().with_remote_span_context(caller)
-            } else {
-                Context::new().with_value(Drawn)
-            };
-            return Trace::Recorded(parent);
-        }
-        let flags = caller.trace_flags().with_sampled(false);
-        let passing = SpanContext::new(trace_id, ids.new_span_id(), flags, false, caller.trace_state().clone());
+        let passing = SpanContext::new(trace_id, ids.new_span_id(), TraceFlags::NOT_SAMPLED, false, state);
         Trace::Unrecorded(Context::new().with_remote_span_context(passing))
     }
 
