@@ -29,7 +29,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("descriptor.binpb"), &encoded)?;
     fs::write(out.join("access_table.rs"), access_table(&encoded)?)?;
 
-    tonic_prost_build::configure().build_transport(false).compile_fds(with_source_info)?;
+    tonic_prost_build::configure()
+        .build_transport(false)
+        .codec_path("crate::MessageCodec")
+        .compile_fds(with_source_info)?;
     Ok(())
 }
 

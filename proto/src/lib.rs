@@ -4,7 +4,10 @@
 //! No business rules and no transport live here.
 
 pub mod access;
+mod codec;
 pub mod status;
+
+pub use codec::MessageCodec;
 
 /// Generated from the `.proto` files: one module for each package.
 #[expect(

@@ -12,7 +12,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use futures::future::poll_fn;
-use http::{HeaderValue, Request};
+use http::{HeaderName, HeaderValue, Request};
 use http_body::{Body, Frame};
 use tonic::{Status, body::Body as TonicBody};
 
@@ -22,7 +22,7 @@ pub(crate) const REPLAY_LIMIT: usize = shop_server::MAX_MESSAGE_BYTES + 5;
 /// `grpc-timeout` is at most eight digits and a unit ("gRPC over HTTP2").
 const TIMEOUT_MAX_VALUE: u128 = 99_999_999;
 
-pub(crate) const GRPC_TIMEOUT: &str = "grpc-timeout";
+pub(crate) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// A request's body: what was read ahead, then what was not.
 #[derive(Debug)]
@@ -141,7 +141,11 @@ pub(crate) fn format_timeout(timeout: Duration) -> HeaderValue {
         .into_iter()
         .find(|(value, _)| *value <= TIMEOUT_MAX_VALUE)
         .unwrap_or((TIMEOUT_MAX_VALUE, 'S'));
-    HeaderValue::try_from(format!("{value}{unit}")).unwrap_or_else(|_| unreachable!("digits and a letter"))
+    let mut header =
+        HeaderValue::try_from(format!("{value}{unit}")).unwrap_or_else(|_| unreachable!("digits and a letter"));
+    // No other call has the same: HPACK need not remember it (RFC 7541, section 7.1.3).
+    header.set_sensitive(true);
+    header
 }
 
 #[cfg(test)]

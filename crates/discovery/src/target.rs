@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::{
-    HeaderValue, Request, Uri,
+    HeaderName, HeaderValue, Request, Uri,
     uri::{Authority, Scheme},
 };
 
@@ -13,7 +13,7 @@ use crate::metrics::Metrics;
 
 /// Names the instance a call is meant for: `<shop uid>/<service>`. A server that is another one answers `UNAVAILABLE` with
 /// `WRONG_INSTANCE` before anything else, since addresses are reused.
-const TARGET: &str = "x-shop-target";
+const TARGET: HeaderName = HeaderName::from_static("x-shop-target");
 
 /// The service that a pool calls.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,9 +1,13 @@
 //! What an answer says about the server that gave it.
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 use shop_proto::status::{ERROR_DOMAIN, Reason};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+/// [`Code::Ok`] in the header.
+const OK: &str = "0";
 
 /// Whose problem an answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +26,10 @@ const PROXY_ANSWERS: [StatusCode; 3] =
 
 /// Judges response headers, or the trailers of a response that was read to its end.
 pub(crate) fn judge(http_status: StatusCode, headers: &HeaderMap) -> Verdict {
+    // To read a status is to copy its headers, and nearly all are good.
+    if headers.get(GRPC_STATUS).is_some_and(|code| code == OK) {
+        return Verdict::Final;
+    }
     match Status::from_header_map(headers) {
         Some(status) => judge_status(&status),
         None if PROXY_ANSWERS.contains(&http_status) => Verdict::Unavailable,

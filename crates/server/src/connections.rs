@@ -73,8 +73,6 @@ pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time for a whole HTTP/1 request head to arrive: against clients that send it a byte at a time. It counts from the end
 /// of the answer before, so it is also how long a connection is kept for the next request.
 pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// Header fields in an HTTP/1 request; browsers send about 20.
-pub(crate) const MAX_HEADERS: usize = 100;
 /// Bytes of a request's header fields: a token is under 1 KiB, gRPC details under 8 KiB.
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
 /// hyper's least buffer is 8 KiB; a head larger than the buffer is refused with 431.
@@ -93,15 +91,11 @@ const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 /// What is buffered for a peer that reads slowly, a stream.
 const MAX_SEND_BUFFER: usize = 256 * 1024;
 
-/// HTTP/1 and HTTP/2 within the limits above.
+/// HTTP/1 and HTTP/2 within the limits above. That an HTTP/1 request has at most 100 header fields is hyper's own limit,
+/// and not set here: it would make room for them anew for each request.
 pub(crate) fn http() -> Builder {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_headers(MAX_HEADERS)
-        .max_buf_size(HTTP1_BUFFER_BYTES);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HTTP1_BUFFER_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -5,7 +5,7 @@
 
 use std::{cell::Cell, future::Future, time::Duration};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use shop_proto::status::{Reason, Refusal};
 use tokio::time::Instant;
 
@@ -14,7 +14,7 @@ tokio::task_local! {
 }
 
 /// The header of the gRPC protocol.
-const GRPC_TIMEOUT: &str = "grpc-timeout";
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 /// The protocol's bound on the header's number.
 const MAX_DIGITS: usize = 8;
 

@@ -3,38 +3,72 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::{
     Context,
-    propagation::{Extractor, Injector, TextMapPropagator as _},
-    trace::{SpanContext, TraceContextExt as _, TraceFlags, TraceState},
+    trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState},
 };
-use opentelemetry_sdk::propagation::TraceContextPropagator;
 
-const TRACEPARENT: &str = "traceparent";
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+/// A `traceparent` of version 0 that is not sampled, and where its parts are.
+const UNSAMPLED: [u8; 55] = *b"00-00000000000000000000000000000000-0000000000000000-00";
+const TRACE_ID: std::ops::Range<usize> = 3..35;
+const PARENT_ID: std::ops::Range<usize> = 36..52;
+const SAMPLED: usize = 54;
 
-/// The caller's trace context; an empty one when there is none or it can't be read.
-pub fn extract(headers: &HeaderMap) -> Context {
-    extract_remote(headers, true).unwrap_or_default()
+/// The caller's span; none if it sent none, or none that can be read. Of a caller that is not trusted only the trace's id
+/// counts: whether it is recorded, which costs, and what else travels along is not for just anyone to say.
+pub(crate) fn extract(headers: &HeaderMap, trusted: bool) -> Option<SpanContext> {
+    let (trace_id, span_id, flags) = parse(headers.get(TRACEPARENT)?.to_str().ok()?)?;
+    let (flags, state) = if trusted {
+        let state = headers.get(TRACESTATE).and_then(|state| state.to_str().ok()?.parse().ok());
+        (flags, state.unwrap_or_default())
+    } else {
+        (TraceFlags::NOT_SAMPLED, TraceState::NONE)
+    };
+    Some(SpanContext::new(trace_id, span_id, flags, true, state)).filter(SpanContext::is_valid)
 }
 
-/// [`extract`], and `None` without the work when the caller sent none. Of a caller that is not trusted only the trace's id
-/// counts: whether it is recorded, which costs, and what else travels along is not for just anyone to say.
-pub(crate) fn extract_remote(headers: &HeaderMap, trusted: bool) -> Option<Context> {
-    if !headers.contains_key(TRACEPARENT) {
-        return None;
-    }
-    let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &HeaderExtractor(headers));
-    if trusted {
-        return Some(context);
-    }
-    let span = context.span();
-    let span = span.span_context();
-    let stripped = SpanContext::new(span.trace_id(), span.span_id(), TraceFlags::NOT_SAMPLED, true, TraceState::NONE);
-    stripped.is_valid().then(|| Context::new().with_remote_span_context(stripped))
+/// `version "-" trace-id "-" parent-id "-" trace-flags`. A later version may have more, and only its first flag is known.
+fn parse(parent: &str) -> Option<(TraceId, SpanId, TraceFlags)> {
+    let mut parts = parent.split('-');
+    let [version] = bytes(parts.next()?)?;
+    let (trace_id, span_id) = (bytes(parts.next()?)?, bytes(parts.next()?)?);
+    let [flags] = bytes(parts.next()?)?;
+    let is_known = match version {
+        0 => parts.next().is_none(),
+        version => version != u8::MAX,
+    };
+    let flags = TraceFlags::new(flags) & TraceFlags::SAMPLED;
+    is_known.then(|| (TraceId::from_bytes(trace_id), SpanId::from_bytes(span_id), flags))
+}
+
+/// So many bytes in hexadecimal digits, of which letters are small.
+fn bytes<const LENGTH: usize>(digits: &str) -> Option<[u8; LENGTH]> {
+    let mut bytes = [0; LENGTH];
+    hex::decode_to_slice(digits, &mut bytes).ok()?;
+    digits.bytes().all(|digit| !digit.is_ascii_uppercase()).then_some(bytes)
 }
 
 /// Writes the current trace context for the callee.
 pub fn inject(headers: &mut HeaderMap) {
     Context::map_current(|context| {
-        TraceContextPropagator::new().inject_context(context, &mut HeaderInjector(headers));
+        let span = context.span();
+        let span = span.span_context();
+        if !span.is_valid() {
+            return;
+        }
+        let mut parent = UNSAMPLED;
+        // Each part has the length that its bytes take.
+        let _ = hex::encode_to_slice(span.trace_id().to_bytes(), &mut parent[TRACE_ID]);
+        let _ = hex::encode_to_slice(span.span_id().to_bytes(), &mut parent[PARENT_ID]);
+        parent[SAMPLED] += u8::from(span.is_sampled());
+        // It is visible ASCII.
+        if let Ok(mut parent) = HeaderValue::from_bytes(&parent) {
+            // No other call has the same: HPACK need not remember it (RFC 7541, section 7.1.3).
+            parent.set_sensitive(true);
+            headers.insert(TRACEPARENT, parent);
+        }
+        let state = HeaderValue::try_from(span.trace_state().header()).ok();
+        headers.extend(state.filter(|state| !state.is_empty()).map(|state| (TRACESTATE, state)));
     });
 }
 
@@ -47,24 +81,57 @@ pub fn current_trace_id() -> Option<String> {
     })
 }
 
-struct HeaderExtractor<'a>(&'a HeaderMap);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Extractor for HeaderExtractor<'_> {
-    fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key).and_then(|value| value.to_str().ok())
+    const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    fn read(parent: &str, trusted: bool) -> Option<SpanContext> {
+        let fields = [(TRACEPARENT, parent), (TRACESTATE, "vendor=1")];
+        let fields = fields.map(|(name, value)| (name, HeaderValue::try_from(value).unwrap()));
+        extract(&HeaderMap::from_iter(fields), trusted)
     }
 
-    fn keys(&self) -> Vec<&str> {
-        self.0.keys().map(HeaderName::as_str).collect()
+    #[test]
+    fn what_is_read_is_written() {
+        for parent in [PARENT, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"] {
+            let _attached = Context::new().with_remote_span_context(read(parent, true).unwrap()).attach();
+            let mut headers = HeaderMap::new();
+            inject(&mut headers);
+            let written = [TRACEPARENT, TRACESTATE].map(|name| headers[name].to_str().unwrap().to_owned());
+            assert_eq!(written, [parent, "vendor=1"]);
+        }
     }
-}
 
-struct HeaderInjector<'a>(&'a mut HeaderMap);
+    #[test]
+    fn who_is_not_trusted_names_the_trace_and_no_more() {
+        let span = read(PARENT, false).unwrap();
+        assert_eq!(span.trace_id(), read(PARENT, true).unwrap().trace_id());
+        assert_eq!((span.is_sampled(), span.trace_state().header().as_str()), (false, ""));
+    }
 
-impl Injector for HeaderInjector<'_> {
-    fn set(&mut self, key: &str, value: String) {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(key), HeaderValue::try_from(value)) {
-            self.0.insert(name, value);
+    #[test]
+    fn a_later_version_is_read_as_far_as_it_is_known() {
+        let later = PARENT.replacen("00", "cc", 1).replace("-01", "-ff-what-else");
+        assert_eq!(read(&later, true).unwrap().trace_flags(), TraceFlags::SAMPLED);
+    }
+
+    #[test]
+    fn what_is_no_trace_context_is_not_read() {
+        let others = [
+            "",
+            "00",
+            &PARENT.replacen("00", "ff", 1),
+            &PARENT.to_uppercase(),
+            &format!("{PARENT}-00"),
+            &PARENT.replace("0af7", "0af"),
+            &PARENT.replace("0af7", "0afg"),
+            &PARENT.replace("b7ad6b7169203331", "0000000000000000"),
+            &PARENT.replace("0af7651916cd43dd8448eb211c80319c", "00000000000000000000000000000000"),
+        ];
+        for other in others {
+            assert_eq!(read(other, true), None, "{other}");
         }
     }
 }

@@ -10,7 +10,8 @@ use std::{
 use futures::FutureExt as _;
 use tokio::task::AbortHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{Instrument as _, Span};
+
+use crate::telemetry::request::RequestSpan;
 
 /// One leave-taking: begun by a signal, then draining, then done. Clones are the same one.
 #[derive(Debug, Clone, Default)]
@@ -103,26 +104,19 @@ impl Shutdown {
             state.tasks.insert(id, (name, None));
             id
         };
-        let span = if Span::current().is_none() {
-            Span::none()
-        } else {
-            tracing::info_span!("background task", otel.name = name)
-        };
+        let span = RequestSpan::of_task(name);
         let registration = Registration { id, shutdown: self.clone() };
-        let handle = self.inner.tracker.spawn(
-            async move {
-                let _registration = registration;
-                if std::panic::AssertUnwindSafe(task).catch_unwind().await.is_err() {
-                    tracing::error!(task.name = name, "a background task panicked");
-                    let panics = opentelemetry::global::meter("shop")
-                        .u64_counter("shop.background_task.panics")
-                        .with_description("Background tasks that panicked; their work is not done until a restart")
-                        .build();
-                    panics.add(1, &[opentelemetry::KeyValue::new("task.name", name)]);
-                }
+        let handle = self.inner.tracker.spawn(span.around(async move {
+            let _registration = registration;
+            if std::panic::AssertUnwindSafe(task).catch_unwind().await.is_err() {
+                tracing::error!(task.name = name, "a background task panicked");
+                let panics = opentelemetry::global::meter("shop")
+                    .u64_counter("shop.background_task.panics")
+                    .with_description("Background tasks that panicked; their work is not done until a restart")
+                    .build();
+                panics.add(1, &[opentelemetry::KeyValue::new("task.name", name)]);
             }
-            .instrument(span),
-        );
+        }));
         if let Some((_, abort)) = self.state().tasks.get_mut(&id) {
             *abort = Some(handle.abort_handle());
         }

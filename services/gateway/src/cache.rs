@@ -6,6 +6,8 @@
 //!
 //! Stock and listings are not kept: stock changes without a new version, and listings have no end of forms.
 
+mod slots;
+
 use std::{
     collections::HashMap,
     sync::{
@@ -18,7 +20,7 @@ use std::{
 use bytes::Bytes;
 use http::HeaderValue;
 use opentelemetry::{KeyValue, global};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use shop_types::Uuid;
 use tokio::time::Instant;
 
@@ -27,13 +29,14 @@ use crate::{
     problem::Problem,
     rest::{Product, SlugOrId},
 };
+use slots::{Outcome, Slot, Slots, Waiting};
 
 /// The age at which a product is asked for again.
 pub(crate) const MAX_AGE: Duration = Duration::from_secs(1);
-/// What is kept, in all.
-const MAX_BYTES: u64 = 32 * 1024 * 1024;
 /// Of an entry, beside its text.
-const OVERHEAD: usize = 256;
+const OVERHEAD: usize = 512;
+/// What most products' JSON fits.
+const USUAL_JSON_BYTES: usize = 1024;
 /// Changes that are remembered one by one: more in so short a time are an import, and then nothing kept before it counts.
 const MAX_CHANGES: usize = 4096;
 /// How long a change can matter: the longest request, and a second.
@@ -67,6 +70,12 @@ pub(crate) struct Entry {
     asked: Instant,
 }
 
+impl Entry {
+    fn size(&self) -> usize {
+        self.json.len() + OVERHEAD
+    }
+}
+
 /// Why there is none.
 #[derive(Debug)]
 struct Failure {
@@ -76,7 +85,7 @@ struct Failure {
 
 /// The products that were asked for in the last second.
 pub(crate) struct Products {
-    entries: moka::future::Cache<Key, Arc<Entry>>,
+    slots: Mutex<Slots>,
     changes: RwLock<Changes>,
     found: Arc<AtomicU64>,
     asked: Arc<AtomicU64>,
@@ -93,51 +102,84 @@ struct Changes {
 
 impl Products {
     pub(crate) fn new() -> Self {
-        let size = |_: &Key, entry: &Arc<Entry>| u32::try_from(entry.json.len() + OVERHEAD).unwrap_or(u32::MAX);
-        let entries =
-            moka::future::Cache::builder().max_capacity(MAX_BYTES).weigher(size).time_to_live(MAX_AGE).build();
         let changes = RwLock::new(Changes { latest: None, everything: None, of: HashMap::new() });
         let (found, asked) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
         observe(&found, &asked);
-        Self { entries, changes, found, asked }
+        Self { slots: Mutex::default(), changes, found, asked }
     }
 
     /// The product, kept or asked for with `ask`: by one of all that want it now.
     pub(crate) async fn get<F>(&self, key: Key, ask: impl Fn() -> F) -> Result<Arc<Entry>, Arc<Problem>>
     where
-        F: Future<Output = Result<Product, Problem>> + Send,
+        F: Future<Output = Result<Product, Problem>>,
     {
         let now = Instant::now();
         // The clock's zero is long ago, or else everything is newer.
         let oldest = now.checked_sub(MAX_AGE).unwrap_or(now);
-        if let Some(entry) = self.entries.get(&key).await
-            && self.holds(&key, Some(entry.id), entry.asked, oldest)
-        {
+        if let Some(entry) = self.kept(&key).filter(|entry| self.holds(&key, Some(entry.id), entry.asked, oldest)) {
             self.found.fetch_add(1, Ordering::Relaxed);
             return Ok(entry);
         }
+        // Boxed, since what asks is large: otherwise those that find what they want would make room for it, too.
+        Box::pin(self.missed(&key, oldest, ask)).await
+    }
+
+    fn kept(&self, key: &Key) -> Option<Arc<Entry>> {
+        let slots = self.slots.lock();
+        slots.by_key.get(key)?.get()?.as_ref().ok().cloned()
+    }
+
+    async fn missed<F>(&self, key: &Key, oldest: Instant, ask: impl Fn() -> F) -> Result<Arc<Entry>, Arc<Problem>>
+    where
+        F: Future<Output = Result<Product, Problem>>,
+    {
         for _ in 0..MAX_OVERTAKEN {
-            match self.entries.try_get_with(key.clone(), self.ask(&ask)).await {
-                Ok(entry) if self.holds(&key, Some(entry.id), entry.asked, oldest) => return Ok(entry),
-                Ok(_) => self.entries.invalidate(&key).await,
-                Err(failure) if self.holds(&key, None, failure.asked, oldest) => {
+            let waiting = self.wait(key, oldest);
+            let mut asked = false;
+            let ask_for_all = || {
+                asked = true;
+                self.ask(&ask)
+            };
+            let outcome = waiting.slot.get_or_init(ask_for_all).await;
+            if asked && let Ok(entry) = outcome {
+                self.slots.lock().keep(key.clone(), Arc::clone(entry));
+            }
+            match outcome {
+                Ok(entry) if self.holds(key, Some(entry.id), entry.asked, oldest) => return Ok(Arc::clone(entry)),
+                Err(failure) if self.holds(key, None, failure.asked, oldest) => {
                     return Err(Arc::clone(&failure.problem));
                 }
-                Err(_) => {}
+                Ok(_) | Err(_) => {}
             }
         }
         self.ask(&ask).await.map_err(|failure| failure.problem)
     }
 
-    async fn ask<F>(&self, ask: &impl Fn() -> F) -> Result<Arc<Entry>, Failure>
+    /// A place at the product's slot; at a new one where what the slot has is of no use to who comes now.
+    fn wait<'a>(&'a self, key: &'a Key, oldest: Instant) -> Waiting<'a> {
+        let mut slots = self.slots.lock();
+        let slot = slots.by_key.entry(key.clone()).or_default();
+        let is_good = match slot.get() {
+            None => true,
+            Some(Ok(entry)) => self.holds(key, Some(entry.id), entry.asked, oldest),
+            Some(Err(_)) => false,
+        };
+        if !is_good {
+            *slot = Slot::default();
+        }
+        Waiting { slots: &self.slots, key, slot: Arc::clone(slot) }
+    }
+
+    async fn ask<F>(&self, ask: &impl Fn() -> F) -> Outcome
     where
         F: Future<Output = Result<Product, Problem>>,
     {
         let asked = Instant::now();
         self.asked.fetch_add(1, Ordering::Relaxed);
         let entry = ask().await.and_then(|product| {
-            let json = serde_json::to_vec(&product).map_err(Problem::internal)?.into();
-            Ok(Arc::new(Entry { json, tag: etag(product.version), id: product.id.0, asked }))
+            let mut json = Vec::with_capacity(USUAL_JSON_BYTES);
+            serde_json::to_writer(&mut json, &product).map_err(Problem::internal)?;
+            Ok(Arc::new(Entry { json: json.into(), tag: etag(product.version), id: product.id.0, asked }))
         });
         entry.map_err(|problem| Failure { problem: Arc::new(problem), asked })
     }
@@ -186,13 +228,13 @@ fn observe(found: &Arc<AtomicU64>, asked: &Arc<AtomicU64>) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
+    use std::{pin::pin, sync::atomic::AtomicUsize};
 
-    use futures::future::join_all;
+    use futures::{future::join_all, poll};
     use shop_proto::{product, types};
     use tokio::sync::Notify;
 
-    use super::*;
+    use super::{slots::MAX_BYTES, *};
 
     fn product(version: i64) -> Product {
         let at = || Some(prost_types::Timestamp::default());
@@ -206,6 +248,10 @@ mod tests {
 
     fn slug() -> Key {
         Key::Slug("mug".into())
+    }
+
+    fn slots(products: &Products) -> usize {
+        products.slots.lock().by_key.len()
     }
 
     #[tokio::test(start_paused = true)]
@@ -261,5 +307,61 @@ mod tests {
         assert!(!products.holds(&slug(), None, Instant::now() - Duration::from_millis(1), oldest));
         tokio::time::advance(Duration::from_millis(1)).await;
         assert!(products.holds(&slug(), None, Instant::now(), oldest));
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_leaves_nothing() {
+        let products = Products::new();
+        let never = || std::future::pending::<Result<Product, Problem>>();
+        {
+            let (mut first, mut second) = (pin!(products.get(slug(), never)), pin!(products.get(slug(), never)));
+            assert!(poll!(&mut first).is_pending() && poll!(&mut second).is_pending());
+            assert_eq!((slots(&products), products.asked.load(Ordering::Relaxed)), (1, 1));
+        }
+        assert_eq!(slots(&products), 0);
+        let fails = || async { Err(Problem::internal("no")) };
+        products.get(slug(), fails).await.unwrap_err();
+        assert_eq!(slots(&products), 0);
+    }
+
+    #[tokio::test]
+    async fn one_who_waits_asks_in_place_of_one_who_went_away() {
+        let products = Products::new();
+        let calls = AtomicUsize::new(0);
+        let ask = || async {
+            if calls.fetch_add(1, Ordering::SeqCst) == 0 {
+                std::future::pending::<()>().await;
+            }
+            Ok(product(7))
+        };
+        let mut first = Box::pin(products.get(slug(), ask));
+        let mut second = pin!(products.get(slug(), ask));
+        assert!(poll!(&mut first).is_pending() && poll!(&mut second).is_pending());
+        drop(first);
+        assert_eq!(second.await.unwrap().tag, etag(7));
+        assert_eq!(calls.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_kept_is_bounded_in_space_and_time() {
+        let products = Products::new();
+        let ask = || async { Ok(product(1)) };
+        let read = async |number| products.get(Key::Id(Uuid::from_u128(number)), ask).await.unwrap();
+        let most = MAX_BYTES / read(0).await.size();
+        for number in 1..u128::try_from(most).unwrap() + 10 {
+            read(number).await;
+        }
+        assert_eq!(slots(&products), most);
+        assert!(products.slots.lock().bytes <= MAX_BYTES);
+        tokio::time::advance(MAX_AGE + Duration::from_millis(1)).await;
+        read(0).await;
+        assert_eq!(slots(&products), 1);
+        // What is old when it comes is good for those who waited for it.
+        let late = || async {
+            tokio::time::sleep(MAX_AGE * 2).await;
+            Ok(product(2))
+        };
+        assert_eq!(products.get(slug(), late).await.unwrap().tag, etag(2));
+        assert_eq!((slots(&products), products.slots.lock().bytes), (0, 0));
     }
 }

@@ -55,7 +55,7 @@ impl HttpBody for CallBody {
         }
         // A unary answer is made already and needs no trace id for log lines.
         let streaming = this.leaving.as_mut().as_pin_mut();
-        let _entered = streaming.is_some().then(|| this.observation.span().clone().entered());
+        let _entered = streaming.is_some().then(|| this.observation.span().enter());
         let polled = catch_unwind(AssertUnwindSafe(|| this.inner.poll_frame(context)));
         let frame = match polled {
             Err(_panic) => {

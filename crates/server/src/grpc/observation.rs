@@ -8,14 +8,17 @@ use std::{
     time::Instant,
 };
 
-use http::{HeaderMap, Request};
+use http::{HeaderMap, HeaderName, Request};
 use opentelemetry::{KeyValue, global, metrics::Histogram};
 use tonic::{Code, body::Body};
-use tracing::Span;
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::methods::Method;
-use crate::{propagation, telemetry::metrics::DURATION_BUCKETS};
+use crate::{
+    propagation,
+    telemetry::{metrics::DURATION_BUCKETS, request::RequestSpan},
+};
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// The instruments of one server.
 #[derive(Debug)]
@@ -47,20 +50,19 @@ impl Instruments {
 
     /// Begins the observation of a call.
     pub(super) fn begin(self: &Arc<Self>, method: Method, request: &Request<Body>) -> Observation {
-        let span = tracing::info_span!(
-            "rpc",
-            otel.name = method.full_name,
-            otel.kind = "server",
-            otel.status_code = tracing::field::Empty,
-            rpc.system = "grpc",
-            rpc.service = method.service,
-            rpc.method = method.name,
-            rpc.grpc.status_code = tracing::field::Empty,
-        );
-        if let Some(parent) = propagation::extract_remote(request.headers(), true) {
-            // It fails only where no telemetry is installed.
-            let _ = span.set_parent(parent);
-        }
+        let caller = propagation::extract(request.headers(), true);
+        let span = RequestSpan::begin(caller, || {
+            tracing::info_span!(
+                "rpc",
+                otel.name = method.full_name,
+                otel.kind = "server",
+                otel.status_code = tracing::field::Empty,
+                rpc.system = "grpc",
+                rpc.service = method.service,
+                rpc.method = method.name,
+                rpc.grpc.status_code = tracing::field::Empty,
+            )
+        });
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         Observation { instruments: Arc::clone(self), method, span, started: Instant::now(), code: None }
     }
@@ -71,19 +73,19 @@ impl Instruments {
 pub(super) struct Observation {
     instruments: Arc<Instruments>,
     method: Method,
-    span: Span,
+    span: RequestSpan,
     started: Instant,
     code: Option<Code>,
 }
 
 impl Observation {
-    pub(super) fn span(&self) -> &Span {
+    pub(super) fn span(&self) -> &RequestSpan {
         &self.span
     }
 
     /// Takes the code from headers or trailers, where there is one.
     pub(super) fn note(&mut self, headers: &HeaderMap) {
-        if let Some(value) = headers.get("grpc-status") {
+        if let Some(value) = headers.get(GRPC_STATUS) {
             self.code = Some(Code::from_bytes(value.as_bytes()));
         }
     }
@@ -101,9 +103,11 @@ impl Drop for Observation {
                 KeyValue::new("rpc.response.status_code", code_name(code)),
             ],
         );
-        self.span.record("rpc.grpc.status_code", code as i32);
-        if is_server_fault(code) {
-            self.span.record("otel.status_code", "ERROR");
+        if let Some(span) = self.span.recorded() {
+            span.record("rpc.grpc.status_code", code as i32);
+            if is_server_fault(code) {
+                span.record("otel.status_code", "ERROR");
+            }
         }
     }
 }

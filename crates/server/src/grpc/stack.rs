@@ -3,13 +3,12 @@
 use std::{convert::Infallible, future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt as _;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderName, Request, Response};
 use shop_proto::status::{Reason, Refusal};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body};
 use tower_service::Service;
-use tracing::Instrument as _;
 
 use super::{
     body::CallBody,
@@ -20,7 +19,7 @@ use super::{
 use crate::{deadline, options::ServerOptions, readiness::Readiness};
 
 /// Set by the caller's pool: which server of which shop the call is meant for.
-const TARGET_HEADER: &str = "x-shop-target";
+const TARGET_HEADER: HeaderName = HeaderName::from_static("x-shop-target");
 /// When a shed call may come again: by then the calls that filled the server are answered or past half their time.
 const SHED_RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -55,7 +54,7 @@ where
     pub(super) async fn call(&self, request: Request<Body>, leaving: &CancellationToken) -> Response<CallBody> {
         let method = self.methods.at(request.uri().path());
         let observation = self.instruments.begin(method, &request);
-        let answered = refuse_panics(self.admitted(method, request)).instrument(observation.span().clone()).await;
+        let answered = observation.span().around(refuse_panics(self.admitted(method, request))).await;
         let response = answered.unwrap_or_else(|refusal| Status::from(refusal).into_http());
         CallBody::of(response, observation, method.server_streaming.then_some(leaving))
     }

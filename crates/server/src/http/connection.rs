@@ -26,8 +26,8 @@ use tokio_util::sync::CancellationToken;
 use tower_service::Service as _;
 
 use crate::connections::{
-    HEAD_TIMEOUT, HTTP1_BUFFER_BYTES, IDLE_TIMEOUT, MAX_HEADERS, WRITE_TIMEOUT, course, idle::IdleTimeout,
-    linger::Linger, opening::Opening,
+    HEAD_TIMEOUT, HTTP1_BUFFER_BYTES, IDLE_TIMEOUT, WRITE_TIMEOUT, course, idle::IdleTimeout, linger::Linger,
+    opening::Opening,
 };
 use crate::readiness::Readiness;
 
@@ -91,11 +91,8 @@ type Open = Arc<Mutex<HashMap<IpAddr, usize>>>;
 impl Connections {
     pub(super) fn new(router: Router, readiness: Readiness, limits: HttpLimits) -> Self {
         let mut builder = http1::Builder::new();
-        builder
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.head_timeout)
-            .max_headers(MAX_HEADERS)
-            .max_buf_size(HTTP1_BUFFER_BYTES);
+        // The number of header fields is bounded as in `connections::http`.
+        builder.timer(TokioTimer::new()).header_read_timeout(limits.head_timeout).max_buf_size(HTTP1_BUFFER_BYTES);
         let refused = global::meter("shop")
             .u64_counter("http.server.refused_connections")
             .with_description("Connections closed unanswered because their address had too many")

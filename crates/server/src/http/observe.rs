@@ -18,11 +18,12 @@ use pin_project_lite::pin_project;
 use tokio::task::futures::TaskLocalFuture;
 use tower_layer::Layer;
 use tower_service::Service;
-use tracing::{Instrument as _, Span, instrument::Instrumented};
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::{Peer, request_id};
-use crate::{propagation, telemetry::metrics::DURATION_BUCKETS};
+use crate::{
+    propagation,
+    telemetry::{metrics::DURATION_BUCKETS, request::RequestSpan},
+};
 
 /// The label of requests that no route matched: their paths are the client's to choose.
 const UNMATCHED: &str = "unmatched";
@@ -92,37 +93,33 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        let started = Instant::now();
         let method = method_name(request.method());
         let route = request.extensions().get::<MatchedPath>().cloned();
         let route_name = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
         let id = request_id::of(request.headers());
-        let span = tracing::info_span!(
-            "http",
-            request.id = id.to_str().unwrap_or_default(),
-            otel.name = format!("{method} {route_name}"),
-            otel.kind = "server",
-            otel.status_code = tracing::field::Empty,
-            http.request.method = method,
-            http.route = route_name,
-            http.response.status_code = tracing::field::Empty,
-        );
         let trusted = request.extensions().get::<Peer>().is_some_and(|peer| peer.is_proxy);
-        if let Some(parent) = propagation::extract_remote(request.headers(), trusted) {
-            // It fails only where no telemetry is installed.
-            let _ = span.set_parent(parent);
-        }
+        let caller = propagation::extract(request.headers(), trusted);
+        let span = RequestSpan::begin(caller, || {
+            tracing::info_span!(
+                "http",
+                request.id = id.to_str().unwrap_or_default(),
+                otel.name = format!("{method} {route_name}"),
+                otel.kind = "server",
+                otel.status_code = tracing::field::Empty,
+                http.request.method = method,
+                http.route = route_name,
+                http.response.status_code = tracing::field::Empty,
+            )
+        });
         self.instruments.in_flight.fetch_add(1, Ordering::Relaxed);
-        let observation = Observation {
-            instruments: Arc::clone(&self.instruments),
-            method,
-            route,
-            span: span.clone(),
-            started: Instant::now(),
-            status: None,
-        };
         // The call itself may already log or speak to others, so it too is inside the span.
-        let future = request_id::CURRENT.sync_scope(id.clone(), || span.in_scope(|| self.inner.call(request)));
-        let future = request_id::CURRENT.scope(id.clone(), future.instrument(span));
+        let entered = span.enter();
+        let future = request_id::CURRENT.sync_scope(id.clone(), || self.inner.call(request));
+        drop(entered);
+        let future = Some(request_id::CURRENT.scope(id.clone(), future));
+        let instruments = Arc::clone(&self.instruments);
+        let observation = Observation { instruments, method, route, span, started, status: None };
         ObservedFuture { future, id, observation }
     }
 }
@@ -130,10 +127,19 @@ where
 pin_project! {
     /// The future of [`ObservedHttp`].
     pub struct ObservedFuture<F> {
+        // None once it is dropped, which is done in the span.
         #[pin]
-        future: TaskLocalFuture<HeaderValue, Instrumented<F>>,
+        future: Option<TaskLocalFuture<HeaderValue, F>>,
         id: HeaderValue,
         observation: Observation,
+    }
+
+    impl<F> PinnedDrop for ObservedFuture<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let _entered = this.observation.span.enter();
+            this.future.set(None);
+        }
     }
 }
 
@@ -145,7 +151,11 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let mut output = ready!(this.future.poll(context));
+        let entered = this.observation.span.enter();
+        // It is there until this is dropped.
+        let Some(future) = this.future.as_pin_mut() else { return Poll::Pending };
+        let mut output = ready!(future.poll(context));
+        drop(entered);
         if let Ok(response) = &mut output {
             this.observation.status = Some(response.status());
             response.headers_mut().insert(request_id::HEADER, this.id.clone());
@@ -160,7 +170,7 @@ struct Observation {
     instruments: Arc<Instruments>,
     method: &'static str,
     route: Option<MatchedPath>,
-    span: Span,
+    span: RequestSpan,
     started: Instant,
     status: Option<StatusCode>,
 }
@@ -183,9 +193,11 @@ impl Drop for Observation {
                 KeyValue::new("http.response.status_code", i64::from(status)),
             ],
         );
-        self.span.record("http.response.status_code", status);
-        if status >= 500 {
-            self.span.record("otel.status_code", "ERROR");
+        if let Some(span) = self.span.recorded() {
+            span.record("http.response.status_code", status);
+            if status >= 500 {
+                span.record("otel.status_code", "ERROR");
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The name of one request, for people who compare notes: in the answer, the span and every log line.
 
 use std::{
+    fmt::Write as _,
     hash::{BuildHasher as _, RandomState},
     sync::{
         LazyLock,
@@ -8,12 +9,15 @@ use std::{
     },
 };
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Longer than a UUID or a trace id with a span id.
 const MAX_LENGTH: usize = 128;
+/// Two numbers of 16 hexadecimal digits, and what is between them.
+const MADE_LENGTH: usize = 33;
 
 tokio::task_local! {
     pub(super) static CURRENT: HeaderValue;
@@ -41,11 +45,15 @@ fn is_sane(id: &[u8]) -> bool {
 /// A number of this process's own, random, and one of the request: unique, without asking the system for randomness at
 /// every request.
 fn made() -> HeaderValue {
-    static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(std::process::id()));
+    static PROCESS: LazyLock<String> =
+        LazyLock::new(|| format!("{:016x}-", RandomState::new().hash_one(std::process::id())));
     static NEXT: AtomicU64 = AtomicU64::new(1);
-    let id = format!("{:016x}-{:x}", *PROCESS, NEXT.fetch_add(1, Ordering::Relaxed));
+    let mut id = String::with_capacity(MADE_LENGTH);
+    id.push_str(&PROCESS);
+    // Writing to a string can't fail.
+    let _ = write!(id, "{:x}", NEXT.fetch_add(1, Ordering::Relaxed));
     // Hexadecimal digits are a valid value.
-    HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("-"))
+    HeaderValue::from_maybe_shared(Bytes::from(id)).unwrap_or(HeaderValue::from_static("-"))
 }
 
 #[cfg(test)]

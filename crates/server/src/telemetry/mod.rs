@@ -7,6 +7,7 @@ use tracing_subscriber::{EnvFilter, layer::SubscriberExt as _, util::SubscriberI
 
 mod logs;
 pub(crate) mod metrics;
+pub(crate) mod request;
 mod traces;
 
 pub use logs::LogFormat;

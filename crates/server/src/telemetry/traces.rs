@@ -10,12 +10,12 @@ use std::{
 
 use opentelemetry::{
     Context, KeyValue,
-    trace::{Link, SpanKind, TraceId, TracerProvider as _},
+    trace::{Link, SpanContext, SpanKind, TraceContextExt as _, TraceFlags, TraceId, TraceState, TracerProvider as _},
 };
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor, Sampler, SamplingResult, SdkTracerProvider, ShouldSample, SpanLimits,
-    TracerProviderBuilder,
+    BatchConfigBuilder, BatchSpanProcessor, IdGenerator as _, RandomIdGenerator, Sampler, SamplingDecision,
+    SamplingResult, SdkTracerProvider, ShouldSample, SpanLimits, TracerProviderBuilder,
 };
 use tracing::{Level, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
@@ -44,7 +44,20 @@ const MAX_PER_SPAN: u32 = 32;
 pub(super) struct Traces {
     provider: SdkTracerProvider,
     pub(super) ratio: Ratio,
+    exports: bool,
 }
+
+/// A request's trace, and whether its span is recorded here.
+pub(super) enum Trace {
+    /// What the span is a child of.
+    Recorded(Context),
+    /// What the request's work is done in instead of a span.
+    Unrecorded(Context),
+}
+
+/// In the context of a span that begins a trace: it was drawn to be recorded.
+#[derive(Debug)]
+struct Drawn;
 
 /// The share of the traces starting here that are recorded. Clones are the same one.
 #[derive(Debug, Clone)]
@@ -58,6 +71,15 @@ impl Ratio {
     pub(super) fn set(&self, ratio: f64) {
         self.0.store(ratio.to_bits(), Ordering::Relaxed);
     }
+
+    fn sampler(&self) -> Sampler {
+        Sampler::TraceIdRatioBased(f64::from_bits(self.0.load(Ordering::Relaxed)))
+    }
+
+    fn draws(&self, trace_id: TraceId) -> bool {
+        let drawn = self.sampler().should_sample(None, trace_id, "", &SpanKind::Server, &[], &[]);
+        drawn.decision == SamplingDecision::RecordAndSample
+    }
 }
 
 impl ShouldSample for Ratio {
@@ -70,8 +92,9 @@ impl ShouldSample for Ratio {
         attributes: &[KeyValue],
         links: &[Link],
     ) -> SamplingResult {
-        let ratio = f64::from_bits(self.0.load(Ordering::Relaxed));
-        Sampler::TraceIdRatioBased(ratio).should_sample(parent, trace_id, name, kind, attributes, links)
+        let drawn = parent.is_some_and(|parent| parent.get::<Drawn>().is_some());
+        let sampler = if drawn { Sampler::AlwaysOn } else { self.sampler() };
+        sampler.should_sample(parent, trace_id, name, kind, attributes, links)
     }
 }
 
@@ -84,12 +107,31 @@ impl Traces {
             ..SpanLimits::default()
         };
         let builder = SdkTracerProvider::builder().with_resource(resource(name)).with_span_limits(limits);
-        let ratio = Ratio::new(ratio);
+        let (ratio, exports) = (Ratio::new(ratio), endpoint.is_some());
         let builder = match endpoint {
             None => builder.with_sampler(Sampler::AlwaysOff),
             Some(endpoint) => exporting(builder, endpoint, ratio.clone())?,
         };
-        Ok(Self { provider: builder.build(), ratio })
+        Ok(Self { provider: builder.build(), ratio, exports })
+    }
+
+    /// Decides as the sampler would, before there is a span: a caller's decision is kept, and a new trace is drawn for.
+    pub(super) fn begin(&self, caller: Option<SpanContext>) -> Trace {
+        let ids = RandomIdGenerator::default();
+        let (trace_id, state) = if let Some(caller) = caller {
+            if self.exports && caller.is_sampled() {
+                return Trace::Recorded(Context::new().with_remote_span_context(caller));
+            }
+            (caller.trace_id(), caller.trace_state().clone())
+        } else {
+            let trace_id = ids.new_trace_id();
+            if self.exports && self.ratio.draws(trace_id) {
+                return Trace::Recorded(Context::new().with_value(Drawn));
+            }
+            (trace_id, TraceState::NONE)
+        };
+        let passing = SpanContext::new(trace_id, ids.new_span_id(), TraceFlags::NOT_SAMPLED, false, state);
+        Trace::Unrecorded(Context::new().with_remote_span_context(passing))
     }
 
     /// Makes spans of ours into OpenTelemetry's. Only warnings and errors become events of a span: every log line would

@@ -104,6 +104,24 @@ fn whether_a_trace_is_recorded_is_not_for_just_anyone_to_say() {
     }
 }
 
+#[test]
+fn a_new_trace_is_recorded_if_it_is_drawn_and_there_is_somewhere_to_send_it() {
+    let silent = std::net::TcpListener::bind(FREE_PORT).unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    let exports = ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str());
+    for (variables, flag) in [
+        (&[exports, ("SHOP_TRACE_SAMPLE_RATIO", "1")][..], "01"),
+        (&[exports, ("SHOP_TRACE_SAMPLE_RATIO", "0")], "00"),
+        (&[("SHOP_TRACE_SAMPLE_RATIO", "1")], "00"),
+    ] {
+        let (child, _lines, address) = http_process(variables);
+        let traces = [(); 2].map(|()| ask(address, Request::get("/traceparent").header("host", "test")));
+        assert!(traces.iter().all(|trace| trace.ends_with(flag)), "{variables:?}: {traces:?}");
+        assert_ne!(traces[0], traces[1]);
+        end(child);
+    }
+}
+
 type Lines = std::io::Lines<std::io::BufReader<std::process::ChildStderr>>;
 
 /// A process of its own, since there are one log and one sampler in each.

@@ -17,7 +17,10 @@ use utoipa::{
         tag::TagBuilder,
     },
 };
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::{
+    router::{OpenApiRouter, UtoipaMethodRouter},
+    routes,
+};
 
 use crate::{
     routes::{
@@ -73,41 +76,49 @@ pub(crate) use problems;
 
 /// Every route with its place in the document.
 pub(crate) fn routes() -> OpenApiRouter<Gateway> {
-    let api = OpenApiRouter::new()
-        .routes(routes!(auth::register))
-        .routes(routes!(auth::login))
-        .routes(routes!(auth::refresh))
-        .routes(routes!(auth::logout))
-        .routes(routes!(me::get, me::update, me::delete))
-        .routes(routes!(me::change_password))
-        .routes(routes!(addresses::list, addresses::create))
-        .routes(routes!(addresses::update, addresses::delete))
-        .routes(routes!(users::list))
-        .routes(routes!(users::get, users::update))
-        .routes(routes!(products::list, products::create))
-        .routes(routes!(products::get, products::update, products::archive))
-        .routes(routes!(categories::list, categories::create))
-        .routes(routes!(categories::get, categories::update, categories::delete))
-        .routes(routes!(inventory::availability))
-        .routes(routes!(inventory::get))
-        .routes(routes!(inventory::adjust))
-        .routes(routes!(orders::list, orders::create))
-        .routes(routes!(orders::get))
-        .routes(routes!(orders::history))
-        .routes(routes!(events::watch))
-        .routes(routes!(orders::cancel))
-        .routes(routes!(orders::ship))
-        .routes(routes!(orders::deliver))
-        .routes(routes!(payments::record))
-        .routes(routes!(payments::refund))
-        .routes(routes!(webhooks::payments));
-    OpenApiRouter::with_openapi(frame())
-        .nest(PREFIX, api)
+    let api = [
+        routes!(auth::register),
+        routes!(auth::login),
+        routes!(auth::refresh),
+        routes!(auth::logout),
+        routes!(me::get, me::update, me::delete),
+        routes!(me::change_password),
+        routes!(addresses::list, addresses::create),
+        routes!(addresses::update, addresses::delete),
+        routes!(users::list),
+        routes!(users::get, users::update),
+        routes!(products::list, products::create),
+        routes!(products::get, products::update, products::archive),
+        routes!(categories::list, categories::create),
+        routes!(categories::get, categories::update, categories::delete),
+        routes!(inventory::availability),
+        routes!(inventory::get),
+        routes!(inventory::adjust),
+        routes!(orders::list, orders::create),
+        routes!(orders::get),
+        routes!(orders::history),
+        routes!(events::watch),
+        routes!(orders::cancel),
+        routes!(orders::ship),
+        routes!(orders::deliver),
+        routes!(payments::record),
+        routes!(payments::refund),
+        routes!(webhooks::payments),
+    ];
+    let router = OpenApiRouter::with_openapi(frame());
+    api.into_iter()
+        .fold(router, |router, route| router.routes(of_interface(route)))
         .routes(routes!(documents::jwks))
         .routes(routes!(documents::openapi))
         .routes(routes!(problem_types::list))
         .routes(routes!(problem_types::get))
         .merge(handlers::documents::docs().into())
+}
+
+/// A route under the interface's prefix. `nest` would look up each request twice, and make its URL anew in between.
+fn of_interface((schemas, mut paths, methods): UtoipaMethodRouter<Gateway>) -> UtoipaMethodRouter<Gateway> {
+    paths.paths = paths.paths.into_iter().map(|(path, item)| (format!("{PREFIX}{path}"), item)).collect();
+    (schemas, paths, methods)
 }
 
 /// What the document says besides its operations.

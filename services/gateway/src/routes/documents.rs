@@ -18,7 +18,7 @@ use parking_lot::RwLock;
 use shop_proto::status::Reason;
 use utoipa_swagger_ui::Config;
 
-use super::revalidate;
+use super::{revalidate, tagged};
 use crate::{
     extract::{IfNoneMatch, NoQuery},
     openapi::{self, problems},
@@ -52,8 +52,7 @@ impl Document {
         if let Some(tag) = held.held(&self.tag) {
             return revalidate((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
         }
-        let headers = [(header::CONTENT_TYPE, self.content_type.clone()), (header::ETAG, self.tag.clone())];
-        revalidate((headers, self.bytes.clone()).into_response())
+        tagged(self.bytes.clone(), self.content_type.clone(), self.tag.clone())
     }
 }
 

@@ -14,8 +14,11 @@ pub(crate) mod products;
 pub(crate) mod users;
 pub(crate) mod webhooks;
 
-use axum::Json;
-use axum::response::{IntoResponse, Response};
+use axum::{
+    Json,
+    body::{Body, Bytes},
+    response::{IntoResponse, Response},
+};
 use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use serde::Serialize;
 
@@ -23,6 +26,9 @@ use crate::{extract, rest::Page};
 
 /// Where the interface lives.
 pub(crate) const PREFIX: &str = "/api/v1";
+
+/// Fields of an answer when the layers have added theirs: a map that has to grow is made anew.
+const USUAL_HEADERS: usize = 12;
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
@@ -59,6 +65,16 @@ fn page<T: Serialize>(uri: &Uri, page: Page<T>) -> Response {
         response.headers_mut().insert(header::LINK, next);
     }
     response
+}
+
+/// A body with its tag, which caches may keep and ask for again each time.
+fn tagged(bytes: Bytes, content_type: HeaderValue, tag: HeaderValue) -> Response {
+    let mut response = Response::new(Body::from(bytes));
+    let headers = response.headers_mut();
+    headers.reserve(USUAL_HEADERS);
+    headers.insert(header::CONTENT_TYPE, content_type);
+    headers.insert(header::ETAG, tag);
+    revalidate(response)
 }
 
 /// Lets caches keep what anyone may see, and ask each time whether it is still so.

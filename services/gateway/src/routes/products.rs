@@ -8,7 +8,7 @@ use axum::{
 use http::{HeaderValue, StatusCode, header};
 use shop_proto::product;
 
-use super::{created, page, revalidate};
+use super::{created, page, revalidate, tagged};
 use crate::{
     cache::Key,
     extract::{IfMatch, IfNoneMatch, JsonBody, NoQuery, Staff, UrlPath, UrlQuery, Visitor, etag},
@@ -72,9 +72,7 @@ pub(crate) async fn get(
     if let Some(tag) = held.held(&entry.tag) {
         return Ok(revalidate((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response()));
     }
-    let headers =
-        [(header::CONTENT_TYPE, HeaderValue::from_static("application/json")), (header::ETAG, entry.tag.clone())];
-    Ok(revalidate((headers, entry.json.clone()).into_response()))
+    Ok(tagged(entry.json.clone(), HeaderValue::from_static("application/json"), entry.tag.clone()))
 }
 
 /// Offer a product
