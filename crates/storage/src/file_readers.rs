@@ -1,8 +1,8 @@
 //! The connections that read a SQLite file.
 //!
 //! Between two reads they wait here and not in a pool of sqlx's. To that pool a connection goes back in a task of its own,
-//! which asks the connection's thread whether all is well before anybody else gets it: three quarters of what a read by key
-//! costs. That is prudence where a connection can break, or be left in a transaction. One to a file that only reads, and
+//! which asks the connection's thread whether all is well before anybody else gets it, and costs more than a read by key
+//! does. That is prudence where a connection can break, or be left in a transaction. One to a file that only reads, and
 //! has answered, is at rest; the others are dropped.
 
 use std::{
@@ -16,7 +16,7 @@ use std::{
 
 use parking_lot::Mutex;
 use sea_orm::{
-    ConnAcquireErr, DbErr, ExecResult, QueryResult, RuntimeErr, Statement,
+    ConnAcquireErr, DbErr, ExecResult, QueryResult, RuntimeErr, Statement, Value,
     sea_query::Values,
     sqlx::{
         self, AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Sqlite,
@@ -152,10 +152,18 @@ impl FileReaders {
     }
 }
 
-/// A statement as the driver takes it.
-fn query(statement: &Statement) -> Query<'_, Sqlite, SqlxValues> {
-    let values = statement.values.clone().unwrap_or_else(|| Values(Vec::new()));
-    sqlx::query_with(AssertSqlSafe(statement.sql.as_str()), SqlxValues(values))
+/// A statement as the driver takes it, with its LIMIT written out: SQLite plans by what a LIMIT is, so that one that is bound
+/// has the statement compiled anew each time.
+fn query(statement: &Statement) -> Query<'static, Sqlite, SqlxValues> {
+    let mut values = statement.values.clone().unwrap_or_else(|| Values(Vec::new()));
+    let sql = match (statement.sql.strip_suffix('?'), values.0.last()) {
+        (Some(head), Some(&Value::BigUnsigned(Some(limit)))) if head.ends_with(" LIMIT ") => {
+            values.0.pop();
+            format!("{head}{limit}")
+        }
+        _ => statement.sql.clone(),
+    };
+    sqlx::query_with(AssertSqlSafe(sql), SqlxValues(values))
 }
 
 fn in_query(error: sqlx::Error) -> DbErr {
@@ -164,4 +172,31 @@ fn in_query(error: sqlx::Error) -> DbErr {
 
 fn in_execution(error: sqlx::Error) -> DbErr {
     DbErr::Exec(RuntimeErr::SqlxError(Arc::new(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::{DbBackend, sqlx::Execute as _};
+
+    use super::*;
+
+    #[test]
+    fn a_limit_is_written_out_and_nothing_else() {
+        let of = |sql: &str, values: Vec<Value>| {
+            let mut query = query(&Statement::from_sql_and_values(DbBackend::Sqlite, sql, values));
+            let bound = query.take_arguments().unwrap().map_or(0, |values| sqlx::Arguments::len(&values));
+            (query.sql().as_str().to_owned(), bound)
+        };
+        let limited = of("SELECT a FROM b WHERE c = ? LIMIT ?", vec![7_i64.into(), 1_u64.into()]);
+        assert_eq!(limited, ("SELECT a FROM b WHERE c = ? LIMIT 1".to_owned(), 1));
+        for (sql, values) in [
+            ("SELECT a FROM b WHERE c = ?", vec![1_u64.into()]),
+            ("SELECT a FROM b LIMIT ? OFFSET ?", vec![1_u64.into(), 2_u64.into()]),
+            ("SELECT a FROM b LIMIT ?", vec![1_i64.into()]),
+            ("SELECT a FROM b LIMIT 1", vec![]),
+        ] {
+            let bound = values.len();
+            assert_eq!(of(sql, values), (sql.to_owned(), bound));
+        }
+    }
 }

@@ -129,6 +129,10 @@ async fn a_read_that_fails_leaves_its_connection_to_the_next() {
         let first = one(&fixture.database, "SELECT text FROM entry ORDER BY id").await.unwrap().unwrap();
         assert_eq!(first.try_get::<String>("", "text").unwrap(), "x");
         assert!(one(&fixture.database, "SELECT text FROM entry WHERE id = 3").await.unwrap().is_none());
+        let values = [Value::from(0_i64), Value::from(1_u64)];
+        let sql = "SELECT text FROM entry WHERE id > ? LIMIT ?";
+        let limited = Statement::from_sql_and_values(DbBackend::Sqlite, sql, values);
+        assert_eq!(fixture.database.reader().query_all_raw(limited).await.unwrap().len(), 1);
     }
     has_connections(&fixture, 2).await;
 }
