@@ -9,6 +9,8 @@ use tokio::task::JoinHandle;
 
 use crate::{
     DatabaseOptions, Reader, StorageError, WriteError,
+    file_readers::FileReaders,
+    reader::Source,
     server::{self, Purpose},
     sqlite,
     transactions::Transactions,
@@ -67,25 +69,26 @@ impl Database {
 
     async fn open_within(name: &str, options: &DatabaseOptions, wait: Option<Duration>) -> Result<Self, StorageError> {
         let engine = options.engine(name)?;
-        let (reader, writing) = match &engine {
+        let (source, writing) = match &engine {
             Engine::Sqlite(path) => Self::open_file(path, options).await?,
             Engine::Server(server) => {
                 server::wait_for(server, wait).await?;
                 let connection = server::pool(server, Purpose::Write, options);
                 let transactions = Transactions::new(connection.clone(), options);
-                (server::pool(server, Purpose::Read, options), Writing::Pooled { connection, transactions })
+                let readers = Source::Server(server::pool(server, Purpose::Read, options));
+                (readers, Writing::Pooled { connection, transactions })
             }
         };
         let bound = options.database_acquire_timeout + options.database_statement_timeout;
-        let reader = Reader::new(reader, options.database_readers, bound);
+        let reader = Reader::new(source, options.database_readers, bound);
         Ok(Self { reader, writing, engine: Arc::new(engine), options: Arc::new(options.clone()) })
     }
 
-    async fn open_file(path: &Path, options: &DatabaseOptions) -> Result<(DatabaseConnection, Writing), StorageError> {
+    async fn open_file(path: &Path, options: &DatabaseOptions) -> Result<(Source, Writing), StorageError> {
         let lock = sqlite::lock(path)?;
         sqlite::keep_private(path)?;
         let connection = sqlite::writer(path, options).await?;
-        let reader = sqlite::readers(path, options).await?;
+        let readers = FileReaders::open(path, options).await?;
         let (writer, task) = Writer::start(connection.clone());
         let writing = Writing::Grouped {
             connection,
@@ -93,7 +96,7 @@ impl Database {
             task: Arc::new(Mutex::new(Some(task))),
             lock: Arc::new(Mutex::new(Some(lock))),
         };
-        Ok((reader, writing))
+        Ok((Source::File(Arc::new(readers)), writing))
     }
 
     /// The kind of engine.
@@ -160,13 +163,13 @@ impl Database {
                 if let Some(task) = task {
                     let _panicked = task.await;
                 }
-                self.reader.connection().clone().close().await?;
+                self.reader.close().await?;
                 connection.clone().close().await?;
                 drop(lock.lock().take());
             }
             Writing::Pooled { connection, transactions } => {
                 transactions.close().await;
-                let closed = async { tokio::join!(self.reader.connection().close_by_ref(), connection.close_by_ref()) };
+                let closed = async { tokio::join!(self.reader.close(), connection.close_by_ref()) };
                 // A server that hangs is left without a goodbye.
                 if let Ok((reading, writing)) = tokio::time::timeout(CLOSE_BOUND, closed).await {
                     reading.and(writing)?;

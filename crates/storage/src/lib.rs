@@ -9,6 +9,7 @@ mod copy;
 mod database;
 mod error;
 mod fault;
+mod file_readers;
 mod insert;
 pub mod migrate;
 mod options;

@@ -55,7 +55,7 @@ pub(crate) async fn writer(path: &Path, options: &DatabaseOptions) -> Result<Dat
     connect(path, 1, false, options).await
 }
 
-/// Connections that can't write.
+/// Connections that can't write, for reading beside the process that does.
 pub(crate) async fn readers(path: &Path, options: &DatabaseOptions) -> Result<DatabaseConnection, StorageError> {
     connect(path, options.database_readers, true, options).await
 }
@@ -75,7 +75,7 @@ async fn connect(
         .idle_timeout(None)
         .max_lifetime(None)
         .after_release(|connection, _| Box::pin(is_at_rest(connection)))
-        .connect_with(sqlite_options(path, read_only))
+        .connect_with(connect_options(path, read_only))
         .await;
     let pool = pool.map_err(|error| failed(path, std::io::Error::other(error)))?;
     Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
@@ -90,7 +90,7 @@ async fn is_at_rest(connection: &mut SqliteConnection) -> Result<bool, sqlx::Err
 }
 
 /// A commit is on disk before it is acknowledged (`FULL`), readers don't wait for the writer (WAL), and keys are enforced.
-fn sqlite_options(path: &Path, read_only: bool) -> SqliteConnectOptions {
+pub(crate) fn connect_options(path: &Path, read_only: bool) -> SqliteConnectOptions {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(!read_only)
@@ -103,6 +103,6 @@ fn sqlite_options(path: &Path, read_only: bool) -> SqliteConnectOptions {
 }
 
 /// SQLite says only "unable to open database file"; the file is what its reader needs to know.
-fn failed(path: &Path, source: std::io::Error) -> StorageError {
+pub(crate) fn failed(path: &Path, source: std::io::Error) -> StorageError {
     StorageError::File { path: path.to_owned(), source: Arc::new(source) }
 }
