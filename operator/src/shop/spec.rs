@@ -114,8 +114,8 @@ pub struct Telemetry {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Events {
-    /// A URL to which each event is posted, as a CloudEvent that is signed with the key `event-secret` of the Secret
-    /// `<shop>-secrets`: `https://sink.example/orders`. Events are kept for a week and sent nowhere if not given.
+    /// A URL to which each event is posted, signed with the key `event-secret` of the Secret `<shop>-secrets`:
+    /// `https://sink.example/orders`. Events are kept for a week and sent nowhere if not given.
     #[schemars(length(min = 8, max = 1024))]
     #[x_kube(validation = Rule::new(rule::url())
         .message("must be http:// or https://, a host, and perhaps a port and a path: https://sink.example/orders"))]
