@@ -1,6 +1,6 @@
 //! An open database, whatever engine it is.
 
-use std::{fs::File, path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
@@ -39,7 +39,7 @@ enum Writing {
         connection: DatabaseConnection,
         writer: Arc<Mutex<Option<Writer>>>,
         task: Arc<Mutex<Option<JoinHandle<()>>>>,
-        lock: Arc<Mutex<Option<File>>>,
+        lock: Arc<Mutex<Option<sqlite::Lock>>>,
     },
     /// A server: a transaction each, from a pool.
     Pooled { connection: DatabaseConnection, transactions: Transactions },

@@ -21,9 +21,20 @@ use crate::{DatabaseOptions, StorageError};
 /// How long SQLite waits for a lock that another process holds (a backup, an audit), before it says BUSY.
 const BUSY_BOUND: Duration = Duration::from_secs(5);
 
+/// The lock of a SQLite file, held until this is dropped.
+pub(crate) struct Lock(File);
+
+impl Drop for Lock {
+    /// To close the file would not do: a process that was forked meanwhile has it open, too, until it executes its program.
+    fn drop(&mut self) {
+        // What can't be unlocked is unlocked when the last of them has closed it.
+        let _ = self.0.unlock();
+    }
+}
+
 /// Takes the lock of a SQLite file: a file beside it, because closing any descriptor of the database file itself would
 /// drop the locks that SQLite holds on it (<https://www.sqlite.org/howtocorrupt.html>, section 2.2).
-pub(crate) fn lock(path: &Path) -> Result<File, StorageError> {
+pub(crate) fn lock(path: &Path) -> Result<Lock, StorageError> {
     let lock_path = PathBuf::from(format!("{}.lock", path.display()));
     let file = File::options()
         .create(true)
@@ -32,7 +43,7 @@ pub(crate) fn lock(path: &Path) -> Result<File, StorageError> {
         .open(&lock_path)
         .map_err(|error| failed(path, error))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(StorageError::Locked { path: path.to_owned() }),
         Err(TryLockError::Error(source)) => Err(failed(path, source)),
     }
