@@ -110,7 +110,7 @@ cluster-test: containers consul ## Bring the node up, use it, take it away, and 
 	@./setup cluster
 	@./e2e/cluster/test
 
-e2e: next-images consul ## Tests on a cluster of their own, some twenty minutes (ARGS=filter for some of them; KUBECONFIG for another cluster)
+e2e: next-images consul ## Tests on a cluster of their own, some fifteen minutes (ARGS=filter for some of them; KUBECONFIG for another cluster)
 	@./setup cluster
 	@./e2e/run $(ARGS)
 
