@@ -22,7 +22,10 @@ use tower_service::Service;
 use super::{Peer, request_id};
 use crate::{
     propagation,
-    telemetry::{metrics::DURATION_BUCKETS, request::RequestSpan},
+    telemetry::{
+        metrics::DURATION_BUCKETS,
+        request::{InSpan, RequestSpan},
+    },
 };
 
 /// The label of requests that no route matched: their paths are the client's to choose.
@@ -117,7 +120,7 @@ where
         let entered = span.enter();
         let future = request_id::CURRENT.sync_scope(id.clone(), || self.inner.call(request));
         drop(entered);
-        let future = Some(request_id::CURRENT.scope(id.clone(), future));
+        let future = span.around(request_id::CURRENT.scope(id.clone(), future));
         let instruments = Arc::clone(&self.instruments);
         let observation = Observation { instruments, method, route, span, started, status: None };
         ObservedFuture { future, id, observation }
@@ -127,19 +130,10 @@ where
 pin_project! {
     /// The future of [`ObservedHttp`].
     pub struct ObservedFuture<F> {
-        // None once it is dropped, which is done in the span.
         #[pin]
-        future: Option<TaskLocalFuture<HeaderValue, F>>,
+        future: InSpan<TaskLocalFuture<HeaderValue, F>>,
         id: HeaderValue,
         observation: Observation,
-    }
-
-    impl<F> PinnedDrop for ObservedFuture<F> {
-        fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
-            let _entered = this.observation.span.enter();
-            this.future.set(None);
-        }
     }
 }
 
@@ -151,11 +145,7 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let entered = this.observation.span.enter();
-        // It is there until this is dropped.
-        let Some(future) = this.future.as_pin_mut() else { return Poll::Pending };
-        let mut output = ready!(future.poll(context));
-        drop(entered);
+        let mut output = ready!(this.future.poll(context));
         if let Ok(response) = &mut output {
             this.observation.status = Some(response.status());
             response.headers_mut().insert(request_id::HEADER, this.id.clone());
