@@ -10,6 +10,7 @@ use shop_bench::load::{Arrivals, KeyedRetry, Load, Mix, Operation, Plan, Shape};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::JoinSet,
 };
 
@@ -61,7 +62,7 @@ async fn a_day_in_the_shop_fails_nowhere_and_is_counted_right() {
 async fn orders_sent_again_by_their_key_are_one_order_though_the_shop_is_killed() {
     let mut shop = Shop::start_with(&[("SHOP_NO_DEMO", "false"), ("SHOP_LEASE", "2s")]).await;
     let mix = Mix::of([(Operation::Order, 1)]);
-    let door = Door::to(shop.gateway()).await;
+    let mut door = Door::to(shop.gateway()).await;
     let plan = Plan {
         gateways: vec![door.url.clone()],
         mix,
@@ -72,6 +73,7 @@ async fn orders_sent_again_by_their_key_are_one_order_though_the_shop_is_killed(
     let load = Load::start(plan).await.unwrap();
     more_orders(&load, 10).await;
     shop.kill().await;
+    door.turned_away().await;
     shop.restart().await;
     more_orders(&load, 10).await;
     let report = load.finish().await.unwrap();
@@ -93,6 +95,7 @@ async fn more_orders(load: &Load, count: u64) {
 /// One address for a shop that has another after each start.
 struct Door {
     url: String,
+    turned_away: watch::Receiver<u64>,
     passing: tokio::task::JoinHandle<()>,
 }
 
@@ -106,18 +109,27 @@ impl Door {
     async fn to(gateway: Arc<RwLock<String>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
+        let (in_vain, turned_away) = watch::channel(0);
         let passing = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((mut visitor, _)) = listener.accept().await {
                 let address = gateway.read().unwrap().trim_start_matches("http://").to_owned();
+                let in_vain = in_vain.clone();
                 connections.spawn(async move {
                     // While nobody is in, the visitor's connection just ends, and so it does when the shop's does.
-                    if let Ok(mut shop) = TcpStream::connect(address).await {
-                        let _ = copy_bidirectional(&mut visitor, &mut shop).await;
+                    match TcpStream::connect(address).await {
+                        Ok(mut shop) => drop(copy_bidirectional(&mut visitor, &mut shop).await),
+                        Err(_) => in_vain.send_modify(|count| *count += 1),
                     }
                 });
             }
         });
-        Self { url, passing }
+        Self { url, turned_away, passing }
+    }
+
+    /// Waits until a visitor came and nobody was in: a shop that starts again fast enough is missed by nobody.
+    async fn turned_away(&mut self) {
+        let came = self.turned_away.wait_for(|count| *count > 0);
+        tokio::time::timeout(SETTLE_BOUND, came).await.expect("a visitor while the shop is down").unwrap();
     }
 }
