@@ -8,20 +8,19 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-/// `EX_USAGE`: the command was used incorrectly.
-const EX_USAGE: i32 = 64;
+use crate::exit::EX_USAGE;
 
 /// Why a command line was not taken: a bad one, or one that only asked for help or the version.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct UsageError {
     message: String,
-    exit_code: i32,
+    exit_code: u8,
 }
 
 impl UsageError {
     /// What the process ends with: 0 for help and version, else 64.
-    pub fn exit_code(&self) -> i32 {
+    pub fn exit_code(&self) -> u8 {
         self.exit_code
     }
 }
@@ -37,7 +36,7 @@ pub fn parse<Cli: Parser>() -> Cli {
             } else {
                 writeln!(std::io::stderr(), "error: {error}")
             };
-            process::exit(error.exit_code)
+            process::exit(error.exit_code.into())
         }
     }
 }

@@ -7,6 +7,7 @@ mod admin;
 mod cli;
 mod connections;
 pub mod deadline;
+mod exit;
 mod grpc;
 mod healthcheck;
 mod http;
@@ -23,6 +24,7 @@ pub mod tls;
 
 pub use admin::AdminServer;
 pub use cli::{UsageError, parse, try_parse_from};
+pub use exit::{EX_DATAERR, EX_USAGE, Lasting};
 pub use grpc::GrpcServer;
 pub use healthcheck::Healthcheck;
 pub use http::{HttpLimits, HttpServer, ObserveHttp, Peer, address_block};

@@ -14,6 +14,7 @@ use tokio::{
 };
 
 use crate::{
+    exit::{EX_DATAERR, Lasting},
     running::Running,
     shutdown::{LeftEarly, Shutdown},
     telemetry::{self, TelemetryOptions},
@@ -27,7 +28,7 @@ const RUNTIME_BOUND: Duration = Duration::from_secs(1);
 const SIGNAL_EXIT_BASE: i32 = 128;
 
 /// Runs a process: runtime, TLS provider, telemetry and signals around `body`. SIGTERM or SIGINT begins the shutdown, a second
-/// one exits at once. An error becomes one line on stderr with its chain, and exit code 1.
+/// one exits at once. An error becomes one line on stderr with its chain, and exit code 1, or 65 if it is [`Lasting`].
 pub fn run<F, Fut>(name: &'static str, telemetry: TelemetryOptions, body: F) -> ExitCode
 where
     F: FnOnce(Shutdown) -> Fut,
@@ -54,7 +55,7 @@ where
         Err(error) => {
             // Nothing is left to do when stderr is gone.
             let _ = writeln!(std::io::stderr(), "error: {}", one_line(&error));
-            ExitCode::FAILURE
+            if error.is::<Lasting>() { ExitCode::from(EX_DATAERR) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -112,6 +112,16 @@ impl StorageError {
         }
     }
 
+    /// Whether the same again would fail in the same way: the database has another schema, or refuses what it is told.
+    /// Credentials are not of these, as a server may be about to learn them.
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::Database(error) => matches!(Fault::of(error), Fault::Wrong | Fault::Unique),
+            Self::NoFile | Self::UnknownEngine { .. } | Self::BadUrl { .. } | Self::Incompatible { .. } => true,
+            _ => false,
+        }
+    }
+
     pub(crate) fn fault(&self) -> Option<Fault> {
         match self {
             Self::Database(error) | Self::Unreachable { source: error, .. } => Some(Fault::of(error)),

@@ -2,12 +2,16 @@
 
 use k8s_openapi::{
     api::{
-        batch::v1::{Job, JobSpec},
+        batch::v1::{
+            Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement,
+            PodFailurePolicyOnPodConditionsPattern, PodFailurePolicyRule,
+        },
         core::v1::{PodSpec, PodTemplateSpec},
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::ResourceExt as _;
+use shop_server::{EX_DATAERR, EX_USAGE};
 
 use super::{JobPlan, JobTask, container, digest, digest::digest_of, names, pod};
 use crate::shop::{DatabaseService, Shop};
@@ -61,6 +65,7 @@ fn job(shop: &Shop, plan: &JobPlan) -> Job {
         spec: Some(JobSpec {
             backoff_limit: Some(RETRIES),
             active_deadline_seconds: Some(deadline(shop)),
+            pod_failure_policy: Some(retries()),
             // The next try begins when the pod before has ended, not when it is asked to.
             pod_replacement_policy: Some("Failed".to_owned()),
             template,
@@ -68,6 +73,29 @@ fn job(shop: &Shop, plan: &JobPlan) -> Job {
         }),
         ..Job::default()
     }
+}
+
+/// Which ends count as a try: none that the cluster made (a drained node, preemption), and only one that says that another
+/// would end as it did.
+fn retries() -> PodFailurePolicy {
+    let disrupted = PodFailurePolicyRule {
+        action: "Ignore".to_owned(),
+        on_exit_codes: None,
+        on_pod_conditions: Some(vec![PodFailurePolicyOnPodConditionsPattern {
+            type_: "DisruptionTarget".to_owned(),
+            status: Some("True".to_owned()),
+        }]),
+    };
+    let lasting = PodFailurePolicyRule {
+        action: "FailJob".to_owned(),
+        on_exit_codes: Some(PodFailurePolicyOnExitCodesRequirement {
+            container_name: None,
+            operator: "In".to_owned(),
+            values: vec![EX_USAGE.into(), EX_DATAERR.into()],
+        }),
+        on_pod_conditions: None,
+    };
+    PodFailurePolicy { rules: vec![disrupted, lasting] }
 }
 
 fn deadline(shop: &Shop) -> i64 {

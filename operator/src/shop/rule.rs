@@ -14,8 +14,10 @@ pub(super) const REPLICAS_OR_AUTOSCALING: &str =
 /// Said of several pods on one file.
 pub(super) const ONE_POD: &str =
     "a SQLite file allows one pod: remove replicas and autoscaling, or choose another spec.database.engine";
-/// `http://` or `https://`, a host, perhaps a port.
-const ADDRESS: &str = r"^https?://([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?|\\[[0-9a-fA-F:.]+\\])(:[1-9][0-9]{0,4})?";
+/// `http://` or `https://`, and a host.
+const ADDRESS: &str = r"^https?://([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?|\\[[0-9a-fA-F:.]+\\])";
+/// Perhaps a port: 1 to 65535.
+const PORT: &str = "(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?";
 /// What may follow an address in a URL: a path and a query (RFC 3986, 3.3 and 3.4), and no fragment.
 const PATH: &str = r"(/[-A-Za-z0-9._~!$&()*+,;=:@/%]*)?(\\?[-A-Za-z0-9._~!$&()*+,;=:@/?%]*)?";
 
@@ -26,12 +28,12 @@ pub(super) fn given(field: &str) -> String {
 
 /// That `self`, a text, is an address.
 pub(super) fn address() -> String {
-    format!("dyn(self) == null || self.matches('{ADDRESS}/?$')")
+    format!("dyn(self) == null || self.matches('{ADDRESS}{PORT}/?$')")
 }
 
 /// That `self`, a text, is an address and perhaps a path.
 pub(super) fn url() -> String {
-    format!("dyn(self) == null || self.matches('{ADDRESS}{PATH}$')")
+    format!("dyn(self) == null || self.matches('{ADDRESS}{PORT}{PATH}$')")
 }
 
 /// That the name of a Shop leaves room for those of its objects.
@@ -90,13 +92,13 @@ pub(super) fn host() -> String {
 
 /// That `self` is what names of images begin with.
 pub(super) fn registry() -> String {
-    r"self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+([-._]+[a-z0-9]+)*)*$')".to_owned()
+    format!("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?{PORT}(/[a-z0-9]+([-._]+[a-z0-9]+)*)*$')")
 }
 
 /// That `self` are origins, as the processes read them.
 pub(super) fn origins() -> String {
-    r"dyn(self) == null || self.all(origin, origin == '*' || origin.matches('^https?://([-a-z0-9.]+|\\[[0-9a-f:.]+\\])(:[1-9][0-9]{0,4})?$'))"
-        .to_owned()
+    const ORIGIN: &str = r"^https?://([-a-z0-9.]+|\\[[0-9a-f:.]+\\])";
+    format!("dyn(self) == null || self.all(origin, origin == '*' || origin.matches('{ORIGIN}{PORT}$'))")
 }
 
 /// That `self` is a duration from a millisecond to a year.

@@ -51,7 +51,7 @@ async fn row_07_bad_settings_are_named_and_the_last_good_ones_stay() {
     world.apply("demo", &spec).await;
     world.ready("demo").await;
     let good = world.settings("demo").await.unwrap();
-    spec["settings"] = json!({"paymentTimeout": "20m", "corsOrigins": ["https://shop.example:70000"]});
+    spec["settings"] = json!({"paymentTimeout": "20m", "corsOrigins": ["http://[1]"]});
     spec["services"] = json!({"user": {"resources": {"limits": {"memory": "200Mi"}}}});
     world.apply("demo", &spec).await;
     world

@@ -98,6 +98,9 @@ async fn what_works_is_taken_whatever_is_said_to_be_left_out() {
         with("telemetry", json!({"otlpEndpoint": "http://collector:4317"})),
         with("events", json!({"sink": "https://[::1]:8443/orders/%C3%A9?from=shop&to=a:b"})),
         with("events", json!({"sink": null})),
+        with("consul", json!({"address": "http://consul:65535/"})),
+        with("settings", json!({"corsOrigins": ["https://a:9", "http://[::1]:60000"]})),
+        with("image", json!({"registry": "images.example:50000/shop"})),
     ] {
         tried(&shops, "demo", &spec).await.unwrap_or_else(|error| panic!("{spec} is refused: {error}"));
     }
@@ -162,6 +165,11 @@ async fn what_cannot_work_is_refused_with_the_field_and_what_to_do() {
         (with("settings", json!({"logLevel": "loud"})), "must be a level"),
         (with("settings", json!({"traceSampleRatio": "1.1"})), "from 0 to 1"),
         (with("telemetry", json!({"otlpEndpoint": "collector"})), "http://collector:4317"),
+        (with("telemetry", json!({"otlpEndpoint": "http://collector:65536"})), "http://collector:4317"),
+        (with("consul", json!({"address": "http://consul:0"})), "must be http:// or https://"),
+        (with("settings", json!({"corsOrigins": ["https://a:70000"]})), "must be an origin"),
+        (with("image", json!({"registry": "images.example:99999/shop"})), "no scheme"),
+        (with("events", json!({"sink": "https://sink.example:99999/"})), "https://sink.example/orders"),
         (with("events", json!({"sink": "sink.example"})), "https://sink.example/orders"),
         (with("events", json!({"sink": "https://user:secret@sink.example/"})), "https://sink.example/orders"),
         (with("events", json!({"sink": "https://sink.example/a b"})), "https://sink.example/orders"),

@@ -1,10 +1,13 @@
 //! Upgrades that go wrong, or are called off.
 
+use std::{collections::BTreeSet, sync::Arc};
+
 use k8s_openapi::api::{apps::v1::Deployment, batch::v1::Job, core::v1::Pod};
 use kube::{
     ResourceExt as _,
     api::{DeleteParams, ListParams},
 };
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use shop_operator::shop::{Phase, Shop};
 
@@ -117,12 +120,20 @@ async fn row_25_after_the_point_of_no_return_the_new_version_stays_and_the_way_i
 }
 
 /// An upgrade whose migration of order goes wrong: the old version serves, the condition says what and why, and another
-/// image goes on.
-async fn goes_wrong(name: &str, fate: Fate, annotations: Value, says: &str) {
-    let Some((world, mut spec)) = running(name).await else { return };
+/// image goes on. How often it was tried, if there is an API
+/// server to try it on.
+async fn goes_wrong(name: &str, fate: Fate, annotations: Value, says: &str) -> Option<usize> {
+    let tries = Arc::new(Mutex::new(BTreeSet::new()));
+    let (world, mut spec) = running(name).await?;
+    let seen = Arc::clone(&tries);
     world.kubelet.decide(move |pod| {
         let stuck = is_job(pod) && version_of(pod) == NEW && pod.name_any().contains("-order-");
-        if stuck { fate.clone() } else { Fate::Runs }
+        if stuck {
+            seen.lock().insert(pod.name_any());
+            fate.clone()
+        } else {
+            Fate::Runs
+        }
     });
     spec["version"] = json!(NEW);
     world.apply_with("demo", &spec, &annotations).await;
@@ -144,11 +155,33 @@ async fn goes_wrong(name: &str, fate: Fate, annotations: Value, says: &str) {
     world.apply("demo", &spec).await;
     world.ready("demo").await;
     assert_eq!(world.versions("demo").await, all("0.2.1"));
+    Some(tries.lock().len())
 }
 
 #[tokio::test]
 async fn row_26_a_migration_that_fails_leaves_the_old_version_and_says_why() {
     goes_wrong("failing", Fate::Fails("column refund_due is missing"), json!({}), "column refund_due is missing").await;
+}
+
+#[tokio::test]
+async fn row_26_a_migration_that_another_try_does_not_help_is_tried_once() {
+    let tries = goes_wrong("refused", Fate::Refuses("no such function"), json!({}), "no such function").await;
+    assert!(tries.is_none_or(|tries| tries == 1), "{tries:?}");
+}
+
+#[tokio::test]
+async fn row_26_a_migration_that_fails_once_is_tried_again() {
+    let Some((world, mut spec)) = running("once").await else { return };
+    let mut failed = None;
+    world.kubelet.decide(move |pod| {
+        let migrates = is_job(pod) && version_of(pod) == NEW;
+        let is_first = migrates && *failed.get_or_insert_with(|| pod.name_any()) == pod.name_any();
+        if is_first { Fate::Fails("the connection was lost") } else { Fate::Runs }
+    });
+    spec["version"] = json!(NEW);
+    world.apply("demo", &spec).await;
+    world.ready("demo").await;
+    assert_eq!(world.versions("demo").await, all(NEW));
 }
 
 #[tokio::test]

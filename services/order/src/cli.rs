@@ -3,7 +3,7 @@
 use std::{io::Write as _, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use shop_server::{Healthcheck, TelemetryOptions};
+use shop_server::{Healthcheck, Lasting, TelemetryOptions};
 use shop_storage::MigrateCommand;
 
 use crate::{NAME, Options, domain, migration, start};
@@ -41,7 +41,8 @@ impl Cli {
             }),
             Command::Healthcheck(healthcheck) => healthcheck.run(),
             Command::Migrate(command) => shop_server::run(NAME, telemetry, |_shutdown| async move {
-                Ok(command.run::<migration::Migrator>(NAME, migration::SCHEMA).await?)
+                let done = command.run::<migration::Migrator>(NAME, migration::SCHEMA).await;
+                done.map_err(|error| Lasting::if_so(error.is_lasting(), error))
             }),
             Command::States => match std::io::stdout().write_all(domain::document().as_bytes()) {
                 Ok(()) => ExitCode::SUCCESS,

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use sea_orm_migration::MigratorTrait;
-use shop_server::{Healthcheck, TelemetryOptions};
+use shop_server::{Healthcheck, Lasting, TelemetryOptions};
 use shop_storage::{MigrateCommand, SchemaRange};
 
 use crate::{
@@ -48,9 +48,10 @@ impl Cli {
                 shop_server::serve(Box::pin(start_on(*options, schema, &shutdown))).await
             }),
             Command::Healthcheck(healthcheck) => healthcheck.run(),
-            Command::Migrate(command) => {
-                shop_server::run(NAME, telemetry, |_shutdown| async move { Ok(command.run::<M>(NAME, schema).await?) })
-            }
+            Command::Migrate(command) => shop_server::run(NAME, telemetry, |_shutdown| async move {
+                let done = command.run::<M>(NAME, schema).await;
+                done.map_err(|error| Lasting::if_so(error.is_lasting(), error))
+            }),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{io::Write as _, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use secrecy::SecretString;
-use shop_server::{Healthcheck, TelemetryOptions};
+use shop_server::{Healthcheck, Lasting, TelemetryOptions};
 use shop_storage::{DatabaseOptions, MigrateCommand};
 
 use crate::{
@@ -64,7 +64,8 @@ impl Cli {
             }),
             Command::Healthcheck(healthcheck) => healthcheck.run(),
             Command::Migrate(command) => shop_server::run(NAME, telemetry, |_shutdown| async move {
-                Ok(command.run::<migration::Migrator>(NAME, migration::SCHEMA).await?)
+                let done = command.run::<migration::Migrator>(NAME, migration::SCHEMA).await;
+                done.map_err(|error| Lasting::if_so(error.is_lasting(), error))
             }),
             Command::CreateAdmin(command) => shop_server::run(NAME, telemetry, |_shutdown| run_create_admin(command)),
             Command::Keys(command) => shop_server::run(NAME, telemetry, |_shutdown| async move { keys::run(&command) }),

@@ -29,6 +29,8 @@ pub(crate) enum Fate {
     Waits,
     /// It starts, ends, and starts again; of a Job, it fails. It says this at its end.
     Fails(&'static str),
+    /// Of a Job: it fails, and says by its exit code that another try would too.
+    Refuses(&'static str),
 }
 
 type Decide = Box<dyn FnMut(&Pod) -> Fate + Send>;
@@ -121,7 +123,8 @@ impl Node {
             Fate::Waits => {}
             Fate::Runs if is_job(pod) => self.set(pod, &ended(pod, 0, report(pod))).await,
             Fate::Fails(message) if is_job(pod) => self.set(pod, &ended(pod, 1, message)).await,
-            Fate::Fails(message) => {
+            Fate::Refuses(message) if is_job(pod) => self.set(pod, &ended(pod, 65, message)).await,
+            Fate::Fails(message) | Fate::Refuses(message) => {
                 if before != "Running" || is_ready(pod) {
                     self.set(pod, &crashing(pod, message)).await;
                 }

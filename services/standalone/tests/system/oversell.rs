@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
 use shop_auth::{Role, UserCaller, UserTokenSigner};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::{
@@ -15,6 +16,8 @@ use crate::{
 
 const CUSTOMERS: usize = 1_000;
 const UNITS: usize = 100;
+/// How often the shop is killed while they buy.
+const KILLS: usize = 5;
 /// Registrations under way at once: more than the password pool works on, so that it never idles.
 const REGISTERING: usize = 8;
 
@@ -32,18 +35,31 @@ async fn a_hundred_units_go_to_a_hundred_customers() {
 async fn a_hundred_units_go_to_a_hundred_customers_though_the_shop_is_killed() {
     let mut shop = Shop::start_with(&[("SHOP_LEASE", "2s")]).await;
     let (product, customers) = crowd(&shop).await;
+    let (answered, mut answers) = watch::channel(0);
     let buying = tokio::spawn(async move {
-        futures::future::join_all(customers.iter().map(|customer| buy(customer, product))).await
+        let served = customers.iter().map(async |customer| {
+            let status = buy(customer, product).await;
+            answered.send_modify(|count| *count += 1);
+            status
+        });
+        futures::future::join_all(served).await
     });
-    let mut kills = 0;
-    while !buying.is_finished() && kills < 5 {
-        tokio::time::sleep(Duration::from_millis(150 + random_below(600))).await;
+    for moment in moments() {
+        tokio::time::timeout(SETTLE_BOUND, answers.wait_for(|count| *count >= moment)).await.unwrap().unwrap();
         shop.kill().await;
+        assert!(*answers.borrow() < CUSTOMERS, "the crowd was served before it could be disturbed");
         shop.restart().await;
-        kills += 1;
     }
-    assert!(kills >= 2, "the crowd was served before it could be disturbed");
     sold_exactly(&shop, product, &buying.await.unwrap()).await;
+}
+
+/// After how many answers the shop is killed. It is killed by what it has done rather than by the time, which is another on
+/// each machine.
+fn moments() -> [usize; KILLS] {
+    let last = u64::try_from(CUSTOMERS * 9 / 10).unwrap();
+    let mut moments = [(); KILLS].map(|()| usize::try_from(random_below(last)).unwrap());
+    moments.sort_unstable();
+    moments
 }
 
 pub(crate) async fn buy(customer: &Client, product: Uuid) -> u16 {
