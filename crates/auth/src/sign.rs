@@ -84,7 +84,21 @@ struct Inner {
     service: &'static str,
     shop_uid: String,
     // Bounded by the number of services, whose names are static.
-    cached: RwLock<HashMap<&'static str, (MetadataValue<Ascii>, Instant)>>,
+    cached: RwLock<HashMap<&'static str, Cached>>,
+}
+
+/// A token, and when it is good for a call.
+struct Cached {
+    value: MetadataValue<Ascii>,
+    signed_at: Instant,
+    renew_at: Instant,
+}
+
+impl Cached {
+    /// Not before it was signed, either: the clock may have been set back, and callees go by theirs.
+    fn is_good(&self, now: Instant) -> bool {
+        self.signed_at <= now && now < self.renew_at
+    }
 }
 
 impl ServiceSigner {
@@ -101,10 +115,8 @@ impl ServiceSigner {
     /// The `authorization` metadata for a call to `audience`, good for some twenty seconds at least.
     pub fn bearer(&self, audience: &'static str) -> Result<MetadataValue<Ascii>, SignError> {
         let now = Instant::now();
-        if let Some((value, renew_at)) = self.inner.cached.read().get(audience)
-            && now < *renew_at
-        {
-            return Ok(value.clone());
+        if let Some(cached) = self.inner.cached.read().get(audience).filter(|cached| cached.is_good(now)) {
+            return Ok(cached.value.clone());
         }
         let claims = ServiceClaims {
             iss: self.inner.service.into(),
@@ -119,7 +131,24 @@ impl ServiceSigner {
             .map_err(|_| SignError::NoKey(self.inner.service.to_owned()))?;
         value.set_sensitive(true);
         let renew_at = now.plus(SERVICE_TOKEN_TTL.saturating_sub(RENEW_BEFORE_END));
-        self.inner.cached.write().insert(audience, (value.clone(), renew_at));
+        let cached = Cached { value: value.clone(), signed_at: now, renew_at };
+        self.inner.cached.write().insert(audience, cached);
         Ok(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_good_from_when_it_was_signed_until_it_is_renewed() {
+        let cached = Cached {
+            value: MetadataValue::from_static("Bearer x"),
+            signed_at: Instant::from_micros(1_000),
+            renew_at: Instant::from_micros(2_000),
+        };
+        let good = [999, 1_000, 1_999, 2_000].map(|now| cached.is_good(Instant::from_micros(now)));
+        assert_eq!(good, [false, true, true, false]);
     }
 }

@@ -14,17 +14,30 @@ const TRACE_ID: std::ops::Range<usize> = 3..35;
 const PARENT_ID: std::ops::Range<usize> = 36..52;
 const SAMPLED: usize = 54;
 
+/// Who begins a request.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Caller {
+    pub(crate) span: SpanContext,
+    /// Whether its word on whether the trace is recorded counts.
+    pub(crate) decides: bool,
+}
+
 /// The caller's span; none if it sent none, or none that can be read. Of a caller that is not trusted only the trace's id
 /// counts: whether it is recorded, which costs, and what else travels along is not for just anyone to say.
-pub(crate) fn extract(headers: &HeaderMap, trusted: bool) -> Option<SpanContext> {
-    let (trace_id, span_id, flags) = parse(headers.get(TRACEPARENT)?.to_str().ok()?)?;
-    let (flags, state) = if trusted {
-        let state = headers.get(TRACESTATE).and_then(|state| state.to_str().ok()?.parse().ok());
-        (flags, state.unwrap_or_default())
-    } else {
-        (TraceFlags::NOT_SAMPLED, TraceState::NONE)
-    };
-    Some(SpanContext::new(trace_id, span_id, flags, true, state)).filter(SpanContext::is_valid)
+pub(crate) fn extract(headers: &HeaderMap, trusted: bool) -> Option<Caller> {
+    let mut parents = headers.get_all(TRACEPARENT).iter();
+    // Of several, none is the caller's.
+    let (Some(parent), None) = (parents.next(), parents.next()) else { return None };
+    let (trace_id, span_id, flags) = parse(parent.to_str().ok()?)?;
+    let (flags, state) = if trusted { (flags, state(headers)) } else { (TraceFlags::NOT_SAMPLED, TraceState::NONE) };
+    let span = SpanContext::new(trace_id, span_id, flags, true, state);
+    span.is_valid().then_some(Caller { span, decides: trusted })
+}
+
+/// What its fields say together, as of any list (RFC 9110, section 5.3).
+fn state(headers: &HeaderMap) -> TraceState {
+    let lines: Vec<_> = headers.get_all(TRACESTATE).iter().filter_map(|line| line.to_str().ok()).collect();
+    lines.join(",").parse().unwrap_or_default()
 }
 
 /// `version "-" trace-id "-" parent-id "-" trace-flags`. A later version may have more, and only its first flag is known.
@@ -72,6 +85,13 @@ pub fn inject(headers: &mut HeaderMap) {
     });
 }
 
+/// The trace that this task works in, for what goes on in another task or after the request. It does not keep the request's
+/// span from being exported.
+pub fn current() -> Context {
+    let span = Context::map_current(|context| context.span().span_context().clone());
+    Context::new().with_remote_span_context(span)
+}
+
 /// The id of the trace that this task works in, 32 hexadecimal digits. There is one in every request.
 pub fn current_trace_id() -> Option<String> {
     Context::map_current(|context| {
@@ -87,10 +107,18 @@ mod tests {
 
     const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
+    fn read_all(fields: &[(HeaderName, &str)], trusted: bool) -> Option<SpanContext> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(name, HeaderValue::try_from(*value).unwrap());
+        }
+        let caller = extract(&headers, trusted)?;
+        assert_eq!(caller.decides, trusted);
+        Some(caller.span)
+    }
+
     fn read(parent: &str, trusted: bool) -> Option<SpanContext> {
-        let fields = [(TRACEPARENT, parent), (TRACESTATE, "vendor=1")];
-        let fields = fields.map(|(name, value)| (name, HeaderValue::try_from(value).unwrap()));
-        extract(&HeaderMap::from_iter(fields), trusted)
+        read_all(&[(TRACEPARENT, parent), (TRACESTATE, "vendor=1")], trusted)
     }
 
     #[test]
@@ -109,6 +137,13 @@ mod tests {
         let span = read(PARENT, false).unwrap();
         assert_eq!(span.trace_id(), read(PARENT, true).unwrap().trace_id());
         assert_eq!((span.is_sampled(), span.trace_state().header().as_str()), (false, ""));
+    }
+
+    #[test]
+    fn a_state_of_several_fields_is_one_and_several_parents_are_none() {
+        let span = read_all(&[(TRACEPARENT, PARENT), (TRACESTATE, "a=1"), (TRACESTATE, "b=2,c=3")], true).unwrap();
+        assert_eq!(span.trace_state().header(), "a=1,b=2,c=3");
+        assert_eq!(read_all(&[(TRACEPARENT, PARENT), (TRACEPARENT, PARENT)], true), None);
     }
 
     #[test]

@@ -163,9 +163,9 @@ impl Database {
                 if let Some(task) = task {
                     let _panicked = task.await;
                 }
-                self.reader.close().await?;
-                connection.clone().close().await?;
+                let (reading, writing) = (self.reader.close().await, connection.clone().close().await);
                 drop(lock.lock().take());
+                reading.and(writing)?;
             }
             Writing::Pooled { connection, transactions } => {
                 transactions.close().await;

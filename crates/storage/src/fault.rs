@@ -65,8 +65,8 @@ fn of_postgres(code: &str) -> Fault {
         "23505" => Fault::Unique,
         // serialization_failure, deadlock_detected, lock_not_available
         "40001" | "40P01" | "55P03" => Fault::Conflict,
-        // idle_in_transaction_session_timeout and the two of a server that stops
-        "25P03" | "57P01" | "57P02" => Fault::Lost,
+        // idle_in_transaction_session_timeout, idle_session_timeout and the two of a server that stops
+        "25P03" | "57P05" | "57P01" | "57P02" => Fault::Lost,
         // query_canceled (the statement time-out), cannot_connect_now, read_only_sql_transaction (no longer the primary)
         "57014" | "57P03" | "25006" => Fault::Busy,
         // insufficient resources: disk, memory, connections
@@ -84,8 +84,8 @@ fn of_mysql(number: u16) -> Fault {
         1022 | 1062 | 1169 | 1586 => Fault::Unique,
         // lock wait time-out, deadlock, MariaDB's changed snapshot
         1205 | 1213 | 1020 => Fault::Conflict,
-        // shutdown, killed
-        1053 | 1077 | 1078 | 1079 | 1927 | 3169 => Fault::Lost,
+        // shutdown, killed, nothing said for too long
+        1053 | 1077 | 1078 | 1079 | 1927 | 3169 | 4031 => Fault::Lost,
         // disk full, too many connections (of all, of one user), out of memory, table full, read-only (no longer the
         // primary), interrupted, the statement time-out of MariaDB and of MySQL
         1021 | 1037 | 1038 | 1040 | 1041 | 1114 | 1203 | 1226 | 1290 | 1836 | 1317 | 1969 | 3024 => Fault::Busy,
@@ -97,8 +97,8 @@ fn of_mysql(number: u16) -> Fault {
 fn of_sqlite(code: i32) -> Fault {
     match (code, code & 0xff) {
         (1555 | 2067, _) => Fault::Unique,
-        // BUSY (a lock that another process holds), LOCKED, FULL
-        (_, 5 | 6 | 13) => Fault::Busy,
+        // BUSY (a lock that another process holds), LOCKED, FULL, CANTOPEN (no descriptor is left)
+        (_, 5 | 6 | 13 | 14) => Fault::Busy,
         _ => Fault::Wrong,
     }
 }

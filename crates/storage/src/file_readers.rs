@@ -25,7 +25,10 @@ use sea_orm::{
     },
 };
 use sea_query_sqlx::SqlxValues;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::error::Elapsed,
+};
 
 use crate::{DatabaseOptions, StorageError, sqlite};
 
@@ -38,6 +41,8 @@ pub(crate) struct FileReaders {
     options: SqliteConnectOptions,
     /// How long a connection may take to be had.
     wait: Duration,
+    /// How long a statement may take.
+    statement: Duration,
     size: u32,
     places: Semaphore,
     /// The one that was used last is used next: its cache and its thread are the warmest.
@@ -71,6 +76,7 @@ impl FileReaders {
         let readers = Self {
             options: sqlite::connect_options(path, true),
             wait: options.database_acquire_timeout,
+            statement: options.database_statement_timeout,
             size: options.database_readers,
             places: Semaphore::new(options.database_readers as usize),
             idle: Mutex::default(),
@@ -82,7 +88,7 @@ impl FileReaders {
 
     pub(crate) async fn query_one(&self, statement: &Statement) -> Result<Option<QueryResult>, DbErr> {
         let (place, mut connection) = self.take().await?;
-        let answer = connection.sqlite.fetch_optional(query(statement)).await;
+        let answer = self.in_time(connection.sqlite.fetch_optional(query(statement))).await?;
         self.give_back(connection, &answer);
         drop(place);
         Ok(answer.map_err(in_query)?.map(QueryResult::from))
@@ -90,7 +96,7 @@ impl FileReaders {
 
     pub(crate) async fn query_all(&self, statement: &Statement) -> Result<Vec<QueryResult>, DbErr> {
         let (place, mut connection) = self.take().await?;
-        let answer = connection.sqlite.fetch_all(query(statement)).await;
+        let answer = self.in_time(connection.sqlite.fetch_all(query(statement))).await?;
         self.give_back(connection, &answer);
         drop(place);
         Ok(answer.map_err(in_query)?.into_iter().map(QueryResult::from).collect())
@@ -99,13 +105,13 @@ impl FileReaders {
     /// Runs what is no query, and drops the connection: whatever was set or begun on it goes with it.
     pub(crate) async fn execute(&self, statement: &Statement) -> Result<ExecResult, DbErr> {
         let (_place, mut connection) = self.take().await?;
-        Ok(connection.sqlite.execute(query(statement)).await.map_err(in_execution)?.into())
+        Ok(self.in_time(connection.sqlite.execute(query(statement))).await?.map_err(in_execution)?.into())
     }
 
     /// [`FileReaders::execute`] for several statements in one text.
     pub(crate) async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         let (_place, mut connection) = self.take().await?;
-        Ok(connection.sqlite.execute(AssertSqlSafe(sql)).await.map_err(in_execution)?.into())
+        Ok(self.in_time(connection.sqlite.execute(AssertSqlSafe(sql))).await?.map_err(in_execution)?.into())
     }
 
     /// Waits for the reads that are under way and closes every connection. Later reads fail.
@@ -131,8 +137,12 @@ impl FileReaders {
             };
             Ok((place, connection))
         };
-        let none = |_elapsed| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout);
-        tokio::time::timeout(self.wait, taken).await.map_err(none)?
+        tokio::time::timeout(self.wait, taken).await.map_err(too_late)?
+    }
+
+    /// What a statement gives in its time. After that whoever asked drops its connection, which ends it.
+    async fn in_time<T>(&self, answer: impl Future<Output = T>) -> Result<T, DbErr> {
+        tokio::time::timeout(self.statement, answer).await.map_err(too_late)
     }
 
     /// Keeps a connection for the next read, unless its thread is gone. The place is given up after that, so that whoever
@@ -164,6 +174,11 @@ fn query(statement: &Statement) -> Query<'static, Sqlite, SqlxValues> {
         _ => statement.sql.clone(),
     };
     sqlx::query_with(AssertSqlSafe(sql), SqlxValues(values))
+}
+
+/// Later, perhaps.
+fn too_late(_: Elapsed) -> DbErr {
+    DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)
 }
 
 fn in_query(error: sqlx::Error) -> DbErr {

@@ -11,10 +11,10 @@ use std::{io::ErrorKind, sync::Arc, time::Duration};
 use sea_orm::{
     DatabaseConnection, DbErr, RuntimeErr, SqlxMySqlConnector, SqlxPostgresConnector,
     sqlx::{
-        self, ConnectOptions as _, Connection, Executor as _,
-        mysql::{MySqlConnectOptions, MySqlPoolOptions},
+        self, ConnectOptions as _, Connection as _, Executor as _, Row as _,
+        mysql::{MySqlConnectOptions, MySqlConnection, MySqlPoolOptions},
         pool::PoolOptions,
-        postgres::{PgConnectOptions, PgPoolOptions},
+        postgres::{PgConnectOptions, PgConnection, PgPoolOptions},
     },
 };
 use tokio::time::Instant;
@@ -23,12 +23,17 @@ use crate::{DatabaseOptions, StorageError, fault::Fault, url::Server};
 
 /// A connection that nobody used for so long is closed: the server has its memory back.
 const IDLE_BOUND: Duration = Duration::from_mins(10);
+/// The same of one that writes to MySQL, which is closed by us before [`MYSQL_SILENCE_BOUND`] has it closed there.
+const MYSQL_IDLE_BOUND: Duration = Duration::from_secs(30);
 /// A connection is renewed after this, so that what changed at the server (its address, its memory) reaches everyone.
 const LIFE_BOUND: Duration = Duration::from_mins(30);
 /// What is left of an abandoned statement may take this long; else the connection is closed rather than used again.
 const REST_BOUND: Duration = Duration::from_secs(5);
-/// A process that stalls in the middle of a transaction holds its locks no longer than this.
+/// A process that stalls in the middle of a transaction holds its locks no longer than this: its machine may have lost power,
+/// and said nothing.
 const STALLED_TRANSACTION_BOUND: Duration = Duration::from_secs(30);
+/// MySQL has no such bound, but one for whoever says nothing at all.
+const MYSQL_SILENCE_BOUND: Duration = Duration::from_mins(1);
 /// A first attempt to reach the server may take this long.
 const CONNECT_BOUND: Duration = Duration::from_secs(5);
 /// The pause between two attempts.
@@ -51,11 +56,16 @@ pub(crate) fn pool(server: &Server, purpose: Purpose, options: &DatabaseOptions)
         Server::Postgres(connect) => {
             let connect = postgres_options(connect, purpose, options);
             let pool: PgPoolOptions = bounded(purpose, options);
+            let pool = pool.after_release(|connection, _| Box::pin(comes_to_rest(postgres_refuses_writes(connection))));
             SqlxPostgresConnector::from_sqlx_postgres_pool(pool.connect_lazy_with(connect))
         }
         Server::MySql(connect) => {
             let session = mysql_session(purpose, options);
-            let pool: MySqlPoolOptions = bounded(purpose, options);
+            let mut pool: MySqlPoolOptions = bounded(purpose, options);
+            if purpose == Purpose::Write {
+                pool = pool.idle_timeout(MYSQL_IDLE_BOUND);
+            }
+            let pool = pool.after_release(|connection, _| Box::pin(comes_to_rest(mysql_refuses_writes(connection))));
             let pool = pool.after_connect(move |connection, _| {
                 let session = sqlx::AssertSqlSafe(session.clone());
                 Box::pin(async move { connection.execute(session).await.map(drop) })
@@ -77,17 +87,25 @@ fn bounded<DB: sqlx::Database>(purpose: Purpose, options: &DatabaseOptions) -> P
         .test_before_acquire(false)
         .idle_timeout(IDLE_BOUND)
         .max_lifetime(LIFE_BOUND)
-        .after_release(|connection: &mut DB::Connection, _| Box::pin(comes_to_rest(connection)))
 }
 
-/// Whether a connection may be used again: a statement that was abandoned half-way is read to its end first. sqlx would wait
-/// for that without a bound, and the place in the pool would be lost for as long as a dead host is not given up by the
-/// kernel, a quarter of an hour.
-async fn comes_to_rest<C: Connection>(connection: &mut C) -> Result<bool, sqlx::Error> {
-    match tokio::time::timeout(REST_BOUND, connection.ping()).await {
-        Ok(alive) => alive.map(|()| true),
+/// Whether a connection may be used again: its server still takes writes. One that was demoted need not end its
+/// connections, and who is the primary now is found by connecting anew. A statement that was abandoned half-way is read to
+/// its end first. sqlx would wait for that without a bound, and the place in the pool would be lost for as long as a dead
+/// host is not given up by the kernel, a quarter of an hour.
+async fn comes_to_rest(refuses_writes: impl Future<Output = Result<bool, sqlx::Error>>) -> Result<bool, sqlx::Error> {
+    match tokio::time::timeout(REST_BOUND, refuses_writes).await {
+        Ok(refuses) => Ok(!refuses?),
         Err(_elapsed) => Err(sqlx::Error::Io(ErrorKind::TimedOut.into())),
     }
+}
+
+async fn postgres_refuses_writes(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::raw_sql("SELECT pg_is_in_recovery()").fetch_one(connection).await?.try_get(0)
+}
+
+async fn mysql_refuses_writes(connection: &mut MySqlConnection) -> Result<bool, sqlx::Error> {
+    sqlx::raw_sql("SELECT @@GLOBAL.read_only <> 0").fetch_one(connection).await?.try_get(0)
 }
 
 fn postgres_options(connect: &PgConnectOptions, purpose: Purpose, options: &DatabaseOptions) -> PgConnectOptions {
@@ -107,6 +125,10 @@ fn postgres_options(connect: &PgConnectOptions, purpose: Purpose, options: &Data
         ("statement_timeout", &statement),
         ("lock_timeout", &millis(options.database_lock_timeout)),
         ("idle_in_transaction_session_timeout", &stalled),
+        // A migration's lock goes with the machine that holds it: within a minute.
+        ("tcp_keepalives_idle", "30"),
+        ("tcp_keepalives_interval", "10"),
+        ("tcp_keepalives_count", "3"),
         // The default, 4, is of disks with arms: with it a table is rather read as a whole than two in a hundred of its
         // rows by their index.
         ("random_page_cost", "1.1"),
@@ -118,8 +140,8 @@ fn mysql_options(connect: &MySqlConnectOptions) -> MySqlConnectOptions {
     connect.clone().collation("utf8mb4_bin").disable_statement_logging()
 }
 
-/// The statements that a MySQL session begins with. MariaDB's and MySQL's names for the statement time-out differ (and
-/// MySQL's holds for reads alone): each reads only the comment that is written for it.
+/// The statements that a MySQL session begins with. MariaDB's and MySQL's names for time-outs differ (and MySQL's for a
+/// statement holds for reads alone): each reads only the comment that is written for it.
 fn mysql_session(purpose: Purpose, options: &DatabaseOptions) -> String {
     let lock = options.database_lock_timeout.as_secs().max(1);
     let access = if purpose == Purpose::Read { "READ ONLY" } else { "READ WRITE" };
@@ -127,10 +149,18 @@ fn mysql_session(purpose: Purpose, options: &DatabaseOptions) -> String {
         Purpose::Read | Purpose::Write => options.database_statement_timeout,
         Purpose::Migrate => Duration::ZERO,
     };
+    // Between two statements. A reader holds no locks, and a migration takes as long as it takes.
+    let (stalled, silence) = match purpose {
+        Purpose::Write => {
+            let (stalled, silence) = (STALLED_TRANSACTION_BOUND.as_secs(), MYSQL_SILENCE_BOUND.as_secs());
+            (format!(", SESSION idle_transaction_timeout = {stalled}"), format!(", SESSION wait_timeout = {silence}"))
+        }
+        Purpose::Read | Purpose::Migrate => (String::new(), String::new()),
+    };
     format!(
         "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, {access}; \
          SET SESSION innodb_lock_wait_timeout = {lock}, SESSION lock_wait_timeout = {lock} \
-         /*M! , SESSION max_statement_time = {} */ /*!50708 , SESSION max_execution_time = {} */",
+         /*M! , SESSION max_statement_time = {} {stalled} */ /*!50708 , SESSION max_execution_time = {} {silence} */",
         statement.as_secs_f64(),
         statement.as_millis(),
     )

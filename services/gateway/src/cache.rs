@@ -1,8 +1,8 @@
 //! Products as they were at most a second ago, and one call at a time for each.
 //!
 //! What a reader gets was asked for no earlier than a second before it came, and after the last change that went through
-//! this gateway. So a change is seen within a second through any gateway, and at once through the one that made it, also
-//! when its answer was lost. Prices bind when an order reserves, so that a page that is a second old misprices nothing.
+//! this gateway. So a change is seen within a second through any gateway, and at once through the one that made it. One whose
+//! answer was lost may still be on its way, and is seen within a second of being made. Prices bind when an order reserves, so that a page that is a second old misprices nothing.
 //!
 //! Stock and listings are not kept: stock changes without a new version, and listings have no end of forms.
 
@@ -21,6 +21,8 @@ use bytes::Bytes;
 use http::HeaderValue;
 use opentelemetry::{KeyValue, global};
 use parking_lot::{Mutex, RwLock};
+use shop_proto::status::Reason;
+use shop_server::deadline::{self, Deadline};
 use shop_types::Uuid;
 use tokio::time::Instant;
 
@@ -43,6 +45,9 @@ const MAX_CHANGES: usize = 4096;
 const CHANGE_MATTERS: Duration = Duration::from_mins(1);
 /// Calls of others that are waited for in vain, each overtaken by a change, before one's own is made.
 const MAX_OVERTAKEN: usize = 2;
+/// How much more time somebody may have than the one who ran out of it while asking for both. Those who have more ask again:
+/// a service that hangs is asked by one in so long.
+const SAME_TIME: Duration = MAX_AGE;
 
 /// What a product is asked for by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -81,6 +86,16 @@ impl Entry {
 struct Failure {
     problem: Arc<Problem>,
     asked: Instant,
+    /// The deadline of the request that asked, if that is why.
+    ran_out: Option<Deadline>,
+}
+
+impl Failure {
+    /// Whether a request with this deadline has time left to be answered better.
+    fn is_early_for(&self, deadline: Option<Deadline>) -> bool {
+        let early = |ran_out: Deadline, own: Deadline| own.moment() > ran_out.moment() + SAME_TIME;
+        self.ran_out.zip(deadline).is_some_and(|(ran_out, own)| early(ran_out, own))
+    }
 }
 
 /// The products that were asked for in the last second.
@@ -133,7 +148,8 @@ impl Products {
     where
         F: Future<Output = Result<Product, Problem>>,
     {
-        for _ in 0..MAX_OVERTAKEN {
+        let mut overtaken = 0;
+        while overtaken < MAX_OVERTAKEN {
             let waiting = self.wait(key, oldest);
             let mut asked = false;
             let ask_for_all = || {
@@ -144,12 +160,16 @@ impl Products {
             if asked && let Ok(entry) = outcome {
                 self.slots.lock().keep(key.clone(), Arc::clone(entry));
             }
+            // What one asked for oneself was asked for after one came.
             match outcome {
-                Ok(entry) if self.holds(key, Some(entry.id), entry.asked, oldest) => return Ok(Arc::clone(entry)),
-                Err(failure) if self.holds(key, None, failure.asked, oldest) => {
+                Ok(entry) if asked || self.holds(key, Some(entry.id), entry.asked, oldest) => {
+                    return Ok(Arc::clone(entry));
+                }
+                Err(failure) if !asked && failure.is_early_for(deadline::current()) => {}
+                Err(failure) if asked || self.holds(key, None, failure.asked, oldest) => {
                     return Err(Arc::clone(&failure.problem));
                 }
-                Ok(_) | Err(_) => {}
+                Ok(_) | Err(_) => overtaken += 1,
             }
         }
         self.ask(&ask).await.map_err(|failure| failure.problem)
@@ -181,7 +201,10 @@ impl Products {
             serde_json::to_writer(&mut json, &product).map_err(Problem::internal)?;
             Ok(Arc::new(Entry { json: json.into(), tag: etag(product.version), id: product.id.0, asked }))
         });
-        entry.map_err(|problem| Failure { problem: Arc::new(problem), asked })
+        entry.map_err(|problem| {
+            let ran_out = deadline::current().filter(|_| problem.reason() == Reason::DeadlineExceeded);
+            Failure { problem: Arc::new(problem), asked, ran_out }
+        })
     }
 
     /// Whether what was asked for then is good for a reader that wants nothing older than `oldest`.
@@ -197,8 +220,13 @@ impl Products {
                 && id.is_none_or(|id| after(changes.of.get(&Key::Id(id))))
     }
 
+    /// Notes a change when what is given is dropped, whatever came of it: also when nobody waits for it any more.
+    pub(crate) fn changing(&self, keys: impl IntoIterator<Item = Key>) -> Changing<'_> {
+        Changing { products: self, keys: keys.into_iter().collect() }
+    }
+
     /// Something was just changed, or may have been: what was asked for before this moment is no longer good.
-    pub(crate) fn changed(&self, keys: impl IntoIterator<Item = Key>) {
+    fn changed(&self, keys: impl IntoIterator<Item = Key>) {
         let mut changes = self.changes.write();
         let now = Instant::now();
         changes.latest = Some(now);
@@ -210,6 +238,18 @@ impl Products {
             changes.of.clear();
         }
         changes.of.extend(keys.into_iter().map(|key| (key, now)));
+    }
+}
+
+/// A change that is under way.
+pub(crate) struct Changing<'a> {
+    products: &'a Products,
+    keys: Vec<Key>,
+}
+
+impl Drop for Changing<'_> {
+    fn drop(&mut self) {
+        self.products.changed(self.keys.drain(..));
     }
 }
 
@@ -227,141 +267,4 @@ fn observe(found: &Arc<AtomicU64>, asked: &Arc<AtomicU64>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{pin::pin, sync::atomic::AtomicUsize};
-
-    use futures::{future::join_all, poll};
-    use shop_proto::{product, types};
-    use tokio::sync::Notify;
-
-    use super::{slots::MAX_BYTES, *};
-
-    fn product(version: i64) -> Product {
-        let at = || Some(prost_types::Timestamp::default());
-        let price = Some(types::Money { amount: 1, currency: "USD".into() });
-        let status = product::ProductStatus::Active.into();
-        let id = "0198c9a5-7d3e-7c4e-9d0a-3f1f5f0a1b2c".into();
-        let wire =
-            product::Product { id, version, price, status, created_at: at(), updated_at: at(), ..Default::default() };
-        wire.try_into().unwrap()
-    }
-
-    fn slug() -> Key {
-        Key::Slug("mug".into())
-    }
-
-    fn slots(products: &Products) -> usize {
-        products.slots.lock().by_key.len()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn ten_thousand_who_miss_the_same_product_are_one_call() {
-        let products = Products::new();
-        let (calls, go_on) = (AtomicUsize::new(0), Notify::new());
-        let ask = || async {
-            calls.fetch_add(1, Ordering::SeqCst);
-            go_on.notified().await;
-            Ok(product(7))
-        };
-        // Each is polled once before any is polled again: all of them wait when the call is let go on.
-        let all = join_all((0..10_000).map(|_| products.get(slug(), ask)));
-        let (found, ()) = tokio::join!(all, async { go_on.notify_one() });
-        assert!(found.iter().all(|entry| entry.as_ref().unwrap().tag == "\"7\""));
-        assert_eq!(calls.load(Ordering::SeqCst), 1);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn nothing_is_older_than_a_second_nor_than_a_change() {
-        let products = Products::new();
-        let version = AtomicUsize::new(0);
-        let ask = || async { Ok(product(i64::try_from(version.fetch_add(1, Ordering::SeqCst)).unwrap() + 1)) };
-        let read = async || products.get(slug(), ask).await.unwrap().tag.clone();
-        assert_eq!((read().await, read().await), (etag(1), etag(1)));
-        tokio::time::advance(MAX_AGE).await;
-        assert_eq!(read().await, etag(1));
-        tokio::time::advance(Duration::from_millis(1)).await;
-        assert_eq!((read().await, read().await), (etag(2), etag(2)));
-        // A change of another product is none of this one's.
-        products.changed([Key::Id(Uuid::nil())]);
-        tokio::time::advance(Duration::from_millis(1)).await;
-        assert_eq!(read().await, etag(2));
-        products.changed([Key::Id(product(1).id.0)]);
-        tokio::time::advance(Duration::from_millis(1)).await;
-        assert_eq!((read().await, read().await), (etag(3), etag(3)));
-        products.changed([slug()]);
-        tokio::time::advance(Duration::from_millis(1)).await;
-        assert_eq!(read().await, etag(4));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_import_is_remembered_in_bounded_space() {
-        let products = Products::new();
-        let ask = || async { Ok(product(1)) };
-        products.get(slug(), ask).await.unwrap();
-        for number in 0..u128::try_from(MAX_CHANGES).unwrap() * 3 {
-            products.changed([Key::Id(Uuid::from_u128(number))]);
-        }
-        assert!(products.changes.read().of.len() <= MAX_CHANGES);
-        // What was asked for before so many changes is not believed, since some were forgotten.
-        let oldest = Instant::now() - MAX_AGE;
-        assert!(!products.holds(&slug(), None, Instant::now() - Duration::from_millis(1), oldest));
-        tokio::time::advance(Duration::from_millis(1)).await;
-        assert!(products.holds(&slug(), None, Instant::now(), oldest));
-    }
-
-    #[tokio::test]
-    async fn what_nobody_waits_for_leaves_nothing() {
-        let products = Products::new();
-        let never = || std::future::pending::<Result<Product, Problem>>();
-        {
-            let (mut first, mut second) = (pin!(products.get(slug(), never)), pin!(products.get(slug(), never)));
-            assert!(poll!(&mut first).is_pending() && poll!(&mut second).is_pending());
-            assert_eq!((slots(&products), products.asked.load(Ordering::Relaxed)), (1, 1));
-        }
-        assert_eq!(slots(&products), 0);
-        let fails = || async { Err(Problem::internal("no")) };
-        products.get(slug(), fails).await.unwrap_err();
-        assert_eq!(slots(&products), 0);
-    }
-
-    #[tokio::test]
-    async fn one_who_waits_asks_in_place_of_one_who_went_away() {
-        let products = Products::new();
-        let calls = AtomicUsize::new(0);
-        let ask = || async {
-            if calls.fetch_add(1, Ordering::SeqCst) == 0 {
-                std::future::pending::<()>().await;
-            }
-            Ok(product(7))
-        };
-        let mut first = Box::pin(products.get(slug(), ask));
-        let mut second = pin!(products.get(slug(), ask));
-        assert!(poll!(&mut first).is_pending() && poll!(&mut second).is_pending());
-        drop(first);
-        assert_eq!(second.await.unwrap().tag, etag(7));
-        assert_eq!(calls.load(Ordering::SeqCst), 2);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_kept_is_bounded_in_space_and_time() {
-        let products = Products::new();
-        let ask = || async { Ok(product(1)) };
-        let read = async |number| products.get(Key::Id(Uuid::from_u128(number)), ask).await.unwrap();
-        let most = MAX_BYTES / read(0).await.size();
-        for number in 1..u128::try_from(most).unwrap() + 10 {
-            read(number).await;
-        }
-        assert_eq!(slots(&products), most);
-        assert!(products.slots.lock().bytes <= MAX_BYTES);
-        tokio::time::advance(MAX_AGE + Duration::from_millis(1)).await;
-        read(0).await;
-        assert_eq!(slots(&products), 1);
-        // What is old when it comes is good for those who waited for it.
-        let late = || async {
-            tokio::time::sleep(MAX_AGE * 2).await;
-            Ok(product(2))
-        };
-        assert_eq!(products.get(slug(), late).await.unwrap().tag, etag(2));
-        assert_eq!((slots(&products), products.slots.lock().bytes), (0, 0));
-    }
-}
+mod tests;

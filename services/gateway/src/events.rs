@@ -21,17 +21,17 @@ use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use futures::{future::Either, stream};
 use http::{HeaderValue, header};
-use opentelemetry::global;
+use opentelemetry::{Context, context::FutureExt as _, global};
 use parking_lot::Mutex;
 use shop_proto::{
     order::{HistoryEntry, WatchOrderRequest, WatchOrderResponse},
     status::Reason,
 };
+use shop_server::propagation;
 use shop_types::Uuid;
 use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep, interval_at, sleep, timeout, timeout_at};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::{Status, Streaming};
-use tracing::Instrument as _;
 
 use crate::{extract::SignedIn, problem::Problem, rest, state::Gateway};
 
@@ -154,6 +154,8 @@ struct Feed {
     /// The last version the reader knows.
     seen: i64,
     upstream: Upstream,
+    /// The trace of the request, which is over when the stream is taken up again.
+    trace: Context,
     /// Before the next attempt, should this one fail.
     pause: Duration,
     /// What is to be said before anything else.
@@ -186,6 +188,7 @@ impl Feed {
             order_id,
             seen,
             upstream: Upstream::Pausing(Box::pin(sleep(Duration::ZERO))),
+            trace: propagation::current(),
             pause: FIRST_PAUSE,
             waiting: Some(Bytes::from(format!("retry: {COME_BACK_MS}\n\n"))),
             heartbeat: every(HEARTBEAT),
@@ -201,7 +204,7 @@ impl Feed {
         let request = self.reader.request(message);
         let mut orders = self.gateway.watched_orders();
         let opening = async move { orders.watch_order(request).await.map(tonic::Response::into_inner) };
-        AbortOnDropHandle::new(tokio::spawn(opening.in_current_span()))
+        AbortOnDropHandle::new(tokio::spawn(opening.with_context(self.trace.clone())))
     }
 
     fn begin(&mut self, upstream: Streaming<WatchOrderResponse>, first: Option<WatchOrderResponse>) {

@@ -205,13 +205,14 @@ impl SigningKeyFile {
         Ok(Self { keys: Watched::load(path, parse)? })
     }
 
-    /// The key to sign with now: the newest whose time has come. Which issuer it belongs to is checked again, as the file
-    /// may have been replaced by another's.
+    /// The key to sign with now: the newest whose time has come. Where none has, the clock was set back, and the first is
+    /// as good as it was. Which issuer it belongs to is checked again, as the file may have been replaced by another's.
     pub(crate) fn current(&self, issuer: &str) -> Option<Arc<SigningKey>> {
         let now = Instant::now();
         let (parsed, _) = self.keys.get();
-        let usable = |key: &&Arc<SigningKey>| key.sign_from <= now && key.retire_after.is_none_or(|end| now < end);
-        let keys = parsed.keys.iter().filter(usable).max_by_key(|key| key.sign_from).cloned();
-        keys.filter(|_| parsed.issuer == issuer)
+        let usable = parsed.keys.iter().filter(|key| key.retire_after.is_none_or(|end| now < end));
+        let come = usable.clone().filter(|key| key.sign_from <= now).max_by_key(|key| key.sign_from);
+        let key = come.or_else(|| usable.min_by_key(|key| key.sign_from)).cloned();
+        key.filter(|_| parsed.issuer == issuer)
     }
 }

@@ -61,7 +61,7 @@ impl Revocations {
         Self::with(Freshness::Followed(None))
     }
 
-    /// For the user service itself, which is told directly and is always fresh.
+    /// For one who is told of each as it is made, as a test is: always fresh.
     pub fn local() -> Self {
         Self::with(Freshness::Local)
     }
@@ -120,7 +120,7 @@ impl Revocations {
     }
 
     /// Notes that nothing up to now is missing.
-    pub(crate) fn heard(&self) {
+    pub fn heard(&self) {
         let mut state = self.state.write();
         if matches!(state.freshness, Freshness::Followed(_)) {
             state.freshness = Freshness::Followed(Some(Monotonic::now()));

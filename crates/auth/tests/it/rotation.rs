@@ -190,6 +190,17 @@ fn key_ids_nobody_published_cause_one_reload_in_ten_seconds() {
 }
 
 #[test]
+fn a_clock_that_was_set_back_leaves_a_key_to_sign_with() {
+    let shop = Shop::new();
+    let path = shop.paths.signing_keys("user");
+    let mut file = read_json(&path);
+    file["keys"][0]["sign_from"] = "2999-01-01T00:00:00Z".into();
+    fs::write(&path, file.to_string()).unwrap();
+    let token = shop.users().sign(&customer(), FIVE_MINUTES).unwrap();
+    assert!(shop.verifier("order").verify(&token).is_ok());
+}
+
+#[test]
 fn what_is_no_key_file_is_an_error_that_names_it() {
     let dir = tempfile::tempdir().unwrap();
     let paths = KeyPaths::new(dir.path());

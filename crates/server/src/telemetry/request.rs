@@ -7,12 +7,13 @@ use std::{
     task::{Context as TaskContext, Poll},
 };
 
-use opentelemetry::{Context, ContextGuard, trace::SpanContext};
+use opentelemetry::{Context, ContextGuard};
 use pin_project_lite::pin_project;
 use tracing::{Span, span::EnteredSpan};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::{INSTALLED, traces::Trace};
+use crate::propagation::Caller;
 
 /// What a request's work is done in, so that its log lines, its calls to others and the tasks it starts have its trace.
 #[derive(Debug, Clone)]
@@ -25,7 +26,7 @@ pub(crate) enum RequestSpan {
 
 impl RequestSpan {
     /// The span of a request that begins, in its caller's trace if there is one. `make` is asked only if it is recorded.
-    pub(crate) fn begin(caller: Option<SpanContext>, make: impl FnOnce() -> Span) -> Self {
+    pub(crate) fn begin(caller: Option<Caller>, make: impl FnOnce() -> Span) -> Self {
         // Where no telemetry is installed the process may have a subscriber of its own.
         let Some(telemetry) = INSTALLED.get() else { return Self::Recorded(make()) };
         match telemetry.traces.begin(caller) {

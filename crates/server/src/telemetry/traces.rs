@@ -25,6 +25,7 @@ use tracing_subscriber::{
 };
 
 use super::{TelemetryError, resource};
+use crate::propagation::Caller;
 
 /// Spans waiting for export: some 2 MiB. More are dropped, requests never wait for them.
 const MAX_QUEUE: usize = 2048;
@@ -115,14 +116,19 @@ impl Traces {
         Ok(Self { provider: builder.build(), ratio, exports })
     }
 
-    /// Decides as the sampler would, before there is a span: a caller's decision is kept, and a new trace is drawn for.
-    pub(super) fn begin(&self, caller: Option<SpanContext>) -> Trace {
+    /// Decides as the sampler would, before there is a span: the decision of a caller who may decide is kept, and a new trace
+    /// is drawn for.
+    pub(super) fn begin(&self, caller: Option<Caller>) -> Trace {
         let ids = RandomIdGenerator::default();
-        let (trace_id, state) = if let Some(caller) = caller {
-            if self.exports && caller.is_sampled() {
-                return Trace::Recorded(Context::new().with_remote_span_context(caller));
+        let (trace_id, state) = if let Some(Caller { span, decides }) = caller {
+            let (trace_id, state) = (span.trace_id(), span.trace_state().clone());
+            // An id that the caller chose would be no draw.
+            let is_recorded = || if decides { span.is_sampled() } else { self.ratio.draws(ids.new_trace_id()) };
+            if self.exports && is_recorded() {
+                let span = SpanContext::new(trace_id, span.span_id(), TraceFlags::SAMPLED, true, state);
+                return Trace::Recorded(Context::new().with_remote_span_context(span));
             }
-            (caller.trace_id(), caller.trace_state().clone())
+            (trace_id, state)
         } else {
             let trace_id = ids.new_trace_id();
             if self.exports && self.ratio.draws(trace_id) {

@@ -88,17 +88,25 @@ fn a_log_line_has_the_requests_id() {
     end(child);
 }
 
+/// Nobody's who asks here.
+const STRANGERS: &str = "192.0.2.0/24";
+
 #[test]
 fn whether_a_trace_is_recorded_is_not_for_just_anyone_to_say() {
     // Connections wait in the system's backlog: spans are made, and go nowhere.
     let silent = std::net::TcpListener::bind(FREE_PORT).unwrap();
     let endpoint = format!("http://{}", silent.local_addr().unwrap());
-    for (proxies, flag) in [("192.0.2.0/24", "00"), ("127.0.0.0/8", "01")] {
-        let (child, _lines, address) =
-            http_process(&[("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), (PROXIES, proxies)]);
+    for (proxies, ratio, says, flag) in [
+        (STRANGERS, "0", "01", "00"),
+        (STRANGERS, "1", "00", "01"),
+        ("127.0.0.0/8", "0", "01", "01"),
+        ("127.0.0.0/8", "1", "00", "00"),
+    ] {
+        let exports = ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str());
+        let (child, _lines, address) = http_process(&[exports, (PROXIES, proxies), ("SHOP_TRACE_SAMPLE_RATIO", ratio)]);
         let trace = "0af7651916cd43dd8448eb211c80319c";
         let request = Request::get("/traceparent").header("host", "test");
-        let passed_on = ask(address, request.header("traceparent", format!("00-{trace}-b7ad6b7169203331-01")));
+        let passed_on = ask(address, request.header("traceparent", format!("00-{trace}-b7ad6b7169203331-{says}")));
         assert!(passed_on.starts_with(&format!("00-{trace}-")) && passed_on.ends_with(flag), "{proxies}: {passed_on}");
         end(child);
     }

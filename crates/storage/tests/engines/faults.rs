@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use sea_orm::{ConnectionTrait as _, Statement};
+use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 use secrecy::SecretString;
 use shop_storage::{Database, DatabaseOptions, StorageError};
 use shop_testing::OwnServer;
@@ -182,5 +182,65 @@ async fn a_server_that_is_not_there_yet_is_waited_for() {
     server.start().await;
     let database = tokio::time::timeout(WRITE_BOUND, opening).await.unwrap().unwrap();
     execute(&database, ENTRY).await.unwrap();
+    database.close().await.unwrap();
+}
+
+/// Which connection a read goes through.
+async fn connection(database: &Database) -> i64 {
+    let sql = match database.backend() {
+        DbBackend::Postgres => "SELECT pg_backend_pid()::bigint AS n",
+        _ => "SELECT CAST(connection_id() AS SIGNED) AS n",
+    };
+    let row = database.reader().query_one_raw(Statement::from_string(database.backend(), sql)).await.unwrap();
+    row.unwrap().try_get("", "n").unwrap()
+}
+
+#[tokio::test]
+async fn a_connection_is_kept_until_its_server_takes_no_writes_any_more() {
+    let Some(server) = OwnServer::of_the_tested_engine().await else { return };
+    let options = DatabaseOptions { database_readers: 1, ..DatabaseOptions::at(SecretString::from(server.url())) };
+    let database = Database::open("test", &options).await.unwrap();
+    let first = connection(&database).await;
+    for _ in 0..3 {
+        assert_eq!(connection(&database).await, first);
+    }
+    // PostgreSQL's standbys can't be made by a statement.
+    if database.backend() == DbBackend::MySql {
+        let admin = sea_orm::Database::connect(server.url()).await.unwrap();
+        admin.execute_unprepared("SET GLOBAL read_only = 1").await.unwrap();
+        assert_eq!(connection(&database).await, first);
+        let mut before = first;
+        for _ in 0..3 {
+            let another = connection(&database).await;
+            assert_ne!(another, before);
+            before = another;
+        }
+        admin.execute_unprepared("SET GLOBAL read_only = 0").await.unwrap();
+        connection(&database).await;
+        let kept = connection(&database).await;
+        assert_eq!(connection(&database).await, kept);
+        admin.close().await.unwrap();
+    }
+    database.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_bounds_how_long_a_transaction_may_stall() {
+    let Some(server) = OwnServer::of_the_tested_engine().await else { return };
+    let database = open(&server).await;
+    let sql = match database.backend() {
+        DbBackend::Postgres => {
+            "SELECT extract(epoch FROM current_setting('idle_in_transaction_session_timeout')::interval)::bigint AS n"
+        }
+        _ => "SELECT CAST(@@SESSION.idle_transaction_timeout AS SIGNED) AS n",
+    };
+    let bound = database.write(move |transaction| {
+        Box::pin(async move {
+            let statement = Statement::from_string(transaction.get_database_backend(), sql);
+            let row = transaction.query_one_raw(statement).await?.unwrap();
+            Ok::<i64, StorageError>(row.try_get("", "n")?)
+        })
+    });
+    assert_eq!(bound.await.unwrap(), 30);
     database.close().await.unwrap();
 }

@@ -90,6 +90,23 @@ async fn whoever_waits_too_long_for_a_connection_is_told() {
 }
 
 #[tokio::test]
+async fn a_statement_that_takes_too_long_is_ended_and_the_connection_had_by_the_next() {
+    let fixture = with_readers(1).await;
+    fixture.database.close().await.unwrap();
+    let hasty = DatabaseOptions {
+        database_readers: 1,
+        database_acquire_timeout: 2 * BOUND,
+        database_statement_timeout: Duration::from_millis(50),
+        ..options(&fixture.folder)
+    };
+    let database = Database::open("test", &hasty).await.unwrap();
+    let told = tokio::time::timeout(BOUND, one(&database, ENDLESS)).await;
+    let error = StorageError::from(told.unwrap().unwrap_err());
+    assert!(error.is_transient(), "{error:?}");
+    assert!(one(&database, "SELECT 1 AS n").await.is_ok());
+}
+
+#[tokio::test]
 async fn to_close_is_to_wait_for_reads_and_refuse_more() {
     let fixture = with_readers(2).await;
     let long =

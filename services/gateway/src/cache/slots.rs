@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    mem,
     sync::Arc,
 };
 
@@ -55,14 +56,17 @@ pub(super) struct Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let mut slots = self.slots.lock();
-        let useless = match self.slot.get() {
+        let slot = mem::take(&mut self.slot);
+        let useless = match slot.get() {
             Some(Ok(_)) => false,
             Some(Err(_)) => true,
-            // Slots are shared under the lock alone: nobody is there but the table and this one.
-            None => Arc::strong_count(&self.slot) == 2,
+            // Slots are shared, and left, under the lock alone: nobody is there but the table and this one.
+            None => Arc::strong_count(&slot) == 2,
         };
-        if useless && slots.by_key.get(self.key).is_some_and(|slot| Arc::ptr_eq(slot, &self.slot)) {
+        if useless && slots.by_key.get(self.key).is_some_and(|there| Arc::ptr_eq(there, &slot)) {
             slots.by_key.remove(self.key);
         }
+        // Before the lock, which whoever leaves next may wait for.
+        drop(slot);
     }
 }

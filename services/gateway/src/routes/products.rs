@@ -91,8 +91,9 @@ pub(crate) async fn create(
 ) -> Result<Response, Problem> {
     let slug = Key::Slug(new.slug.as_str().into());
     let request = staff.request(product::CreateProductRequest::from(new));
+    let changing = gateway.kept_products().changing([slug]);
     let reply = gateway.products().create_product(request).await;
-    gateway.kept_products().changed([slug]);
+    drop(changing);
     let reply = reply?.into_inner();
     let product: Product = required(reply.product, "product")?;
     let tag = etag(product.version);
@@ -122,9 +123,10 @@ pub(crate) async fn update(
 ) -> Result<Response, Problem> {
     let message = patch.into_request(product_id, version)?;
     let slug = message.slug.as_deref().map(|slug| Key::Slug(slug.into()));
+    let changing = gateway.kept_products().changing([Key::Id(product_id.0)].into_iter().chain(slug));
     let reply = gateway.products().update_product(staff.request(message)).await;
     // Also when it failed: the change may have been made and its answer lost.
-    gateway.kept_products().changed([Key::Id(product_id.0)].into_iter().chain(slug));
+    drop(changing);
     let reply = reply?.into_inner();
     Ok(versioned(required(reply.product, "product")?))
 }
@@ -146,8 +148,9 @@ pub(crate) async fn archive(
     IfMatch(expected_version): IfMatch,
 ) -> Result<StatusCode, Problem> {
     let message = product::ArchiveProductRequest { product_id: product_id.into(), expected_version };
+    let changing = gateway.kept_products().changing([Key::Id(product_id.0)]);
     let reply = gateway.products().archive_product(staff.request(message)).await;
-    gateway.kept_products().changed([Key::Id(product_id.0)]);
+    drop(changing);
     reply?;
     Ok(StatusCode::NO_CONTENT)
 }

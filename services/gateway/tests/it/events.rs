@@ -166,6 +166,31 @@ async fn changes_arrive_as_they_happen_and_the_end_is_told() {
 }
 
 #[tokio::test]
+async fn a_stream_is_in_the_trace_of_its_request_also_when_it_is_taken_up_again() {
+    let gateway = Gateway::start().await;
+    let opened = Opened::of(&gateway);
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let client = gateway.customer();
+    let request = client.request(Method::GET, &format!("/orders/{ID}/events"));
+    let response = request.header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01")).send().await.unwrap();
+    let mut reader = Reader { response, text: String::new() };
+    let (_, stream) = opened.nth(0).await;
+    stream.send(entry(1, OrderStatus::Pending)).await.unwrap();
+    assert_eq!(reader.ids(1).await, [1]);
+    stream.send(None).await.unwrap();
+    let going_on = async {
+        let (_, stream) = opened.nth(1).await;
+        stream.send(entry(2, OrderStatus::Reserved)).await.unwrap();
+    };
+    let (ids, ()) = tokio::join!(reader.ids(1), going_on);
+    assert_eq!(ids, [2]);
+    for call in gateway.upstream.calls("WatchOrder") {
+        let parent = call.headers["traceparent"].to_str().unwrap();
+        assert!(parent.starts_with(&format!("00-{trace}-")), "{parent}");
+    }
+}
+
+#[tokio::test]
 async fn a_reader_goes_on_where_it_was() {
     let gateway = Gateway::start().await;
     let opened = Opened::of(&gateway);

@@ -114,6 +114,40 @@ async fn a_change_whose_answer_was_lost_counts_as_made() {
     assert_eq!(client.get("/products/mug").await.header("etag"), Some("\"2\""));
 }
 
+/// Says so when a call is given up.
+struct GivenUp(Arc<Notify>);
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+#[tokio::test]
+async fn a_change_counts_as_made_though_its_caller_has_gone() {
+    let gateway = Gateway::start().await;
+    let version = changing(&gateway);
+    let (client, staff) = (gateway.anonymous(), gateway.staff());
+    let (made, given_up) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (now, is_made, ends) = (Arc::clone(&version), Arc::clone(&made), Arc::clone(&given_up));
+    gateway.upstream.answers_with("ArchiveProduct", move |_: product::ArchiveProductRequest| {
+        now.store(2, Ordering::SeqCst);
+        is_made.notify_one();
+        let call = GivenUp(Arc::clone(&ends));
+        async move {
+            let _call = call;
+            std::future::pending::<Result<product::ArchiveProductResponse, Status>>().await
+        }
+    });
+    let request = staff.request(Method::DELETE, &format!("/products/{ID}")).header("if-match", "\"1\"");
+    client.get("/products/mug").await.expect(200);
+    let leaving = tokio::spawn(async move { staff.send(request).await });
+    made.notified().await;
+    leaving.abort();
+    given_up.notified().await;
+    assert_eq!(client.get("/products/mug").await.header("etag"), Some("\"2\""));
+}
+
 #[tokio::test]
 async fn a_call_that_a_change_overtook_is_not_believed() {
     let gateway = Gateway::start().await;

@@ -50,21 +50,26 @@ async fn look_from(database: Database, first: Instant, interval: Duration, stop:
 async fn sweep(database: &Database, released: &Counter<u64>) -> Result<(), Error> {
     loop {
         let orders = reservations::lapsed(database.reader(), BATCH).await?;
-        let mut any = false;
+        let (mut any, mut failed) = (false, Ok(()));
         for &order_id in &orders {
             let now = shop_types::Instant::now();
             let lapsed = database
                 .write(move |transaction| Box::pin(async move { release_if_lapsed(transaction, order_id, now).await }))
-                .await?;
-            if lapsed {
-                any = true;
-                released.add(1, &[]);
-                tracing::warn!(order.id = %order_id, "Released a reservation that its order never settled.");
+                .await;
+            match lapsed {
+                Ok(true) => {
+                    any = true;
+                    released.add(1, &[]);
+                    tracing::warn!(order.id = %order_id, "Released a reservation that its order never settled.");
+                }
+                Ok(false) => {}
+                // One that can't be released keeps none of the others.
+                Err(error) => failed = failed.and(Err(error)),
             }
         }
         // A whole batch that others have is looked at again next time.
         if !any || u64::try_from(orders.len()).is_ok_and(|found| found < BATCH) {
-            return Ok(());
+            return failed;
         }
     }
 }

@@ -169,9 +169,18 @@ async fn take_all(
 }
 
 async fn make(connection: &impl ConnectionTrait, order_id: Uuid, movement: Move, now: Instant) -> Result<(), Error> {
-    let state = reservations::find_locked(connection, order_id).await?;
+    let mut state = reservations::find_locked(connection, order_id).await?;
+    let mut decision = on_move(state, movement);
+    if decision == MoveDecision::LeaveTombstone {
+        if reservations::insert(connection, order_id, State::Released, None, now).await? {
+            return Ok(());
+        }
+        // A reservation that was being made is there now.
+        state = reservations::find_locked(connection, order_id).await?;
+        decision = on_move(state, movement);
+    }
     let conflict = Conflict { state, movement: Some(movement) };
-    match on_move(state, movement) {
+    match decision {
         MoveDecision::Change(transition) => {
             if !reservations::change(connection, order_id, transition, now).await? {
                 return Err(conflict.into());
@@ -180,15 +189,8 @@ async fn make(connection: &impl ConnectionTrait, order_id: Uuid, movement: Move,
             inventory::transition(connection, order_id, lines.into_iter(), transition, now).await?;
             Ok(())
         }
-        MoveDecision::LeaveTombstone => {
-            if reservations::insert(connection, order_id, State::Released, None, now).await? {
-                Ok(())
-            } else {
-                Err(conflict.into())
-            }
-        }
         MoveDecision::Nothing => Ok(()),
-        MoveDecision::Refuse => Err(conflict.into()),
+        MoveDecision::LeaveTombstone | MoveDecision::Refuse => Err(conflict.into()),
     }
 }
 

@@ -1,10 +1,12 @@
 //! Many at once.
 
 use futures::future::join_all;
+use sea_orm::{ConnectionTrait as _, DbBackend, TransactionTrait as _};
 use shop_proto::product::reserve_response::Outcome;
-use shop_types::new_id;
+use shop_testing::TestDatabase;
+use shop_types::{Uuid, new_id};
 
-use crate::harness::Shop;
+use crate::harness::{BOUND, Shop};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sixty_four_reserves_for_ten_units_never_oversell() {
@@ -87,6 +89,55 @@ async fn a_commit_and_a_release_at_once_have_one_winner() {
     }
     assert_eq!(committed + released, 20);
     assert_eq!(shop.stock(&tea.id).await, (100 - committed, 0, 100 - committed));
+    shop.assert_clean().await;
+    shop.close().await;
+}
+
+/// Waits until so many statements on the database wait for what another transaction has.
+async fn waiting(own: &TestDatabase, statements: i64) {
+    let count = match own.backend() {
+        DbBackend::Postgres => {
+            "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        }
+        _ => {
+            "SELECT count(*) AS n FROM information_schema.innodb_trx t JOIN information_schema.processlist p \
+             ON p.id = t.trx_mysql_thread_id WHERE p.db = DATABASE() AND t.trx_state = 'LOCK WAIT'"
+        }
+    };
+    let reached = async { while own.count(count).await < statements {} };
+    tokio::time::timeout(BOUND, reached).await.expect("they wait");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_release_that_meets_a_reserve_on_its_way_gives_back_what_that_took() {
+    let shop = Shop::open().await;
+    // SQLite has one writer, so that none meets another.
+    if shop.own().backend() == DbBackend::Sqlite {
+        return;
+    }
+    let tea = shop.product("Tea", 1, 10).await;
+    let neighbour = shop.own().connect().await;
+    let working = neighbour.begin().await.unwrap();
+    let id = shop.own().id(Uuid::parse_str(&tea.id).unwrap());
+    working
+        .execute_unprepared(&format!("SELECT available FROM stock WHERE product_id = {id} FOR UPDATE"))
+        .await
+        .unwrap();
+
+    let (order, lines) = (new_id(), [(tea.id.as_str(), 1)]);
+    let releasing = async {
+        waiting(shop.own(), 1).await;
+        shop.release(order).await
+    };
+    let going_on = async {
+        waiting(shop.own(), 2).await;
+        working.rollback().await.unwrap();
+    };
+    let (reserved, released, ()) = tokio::join!(shop.reserve(order, &lines), releasing, going_on);
+    assert!(matches!(reserved.unwrap(), Outcome::Reserved(_)));
+    released.unwrap();
+    assert_eq!(shop.stock(&tea.id).await, (10, 0, 10));
+    neighbour.close().await.unwrap();
     shop.assert_clean().await;
     shop.close().await;
 }

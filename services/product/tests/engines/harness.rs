@@ -109,6 +109,10 @@ impl Shop {
     }
 
     /// Leaves as a process does.
+    pub(crate) fn own(&self) -> &TestDatabase {
+        &self.kept.database
+    }
+
     pub(crate) async fn close(self) -> Kept {
         self.shutdown.begin();
         for running in self.running {

@@ -37,7 +37,7 @@ impl Feed {
     pub(crate) fn new(database: Database) -> Self {
         Self {
             database,
-            local: Revocations::local(),
+            local: Revocations::followed(),
             told: Arc::new(watch::Sender::new(0)),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
         }
@@ -72,7 +72,10 @@ impl Feed {
             self.apply(&page);
             match page.last() {
                 Some(last) => position = last.position,
-                None => return Ok(position),
+                None => {
+                    self.local.heard();
+                    return Ok(position);
+                }
             }
         }
     }
@@ -86,6 +89,8 @@ impl Feed {
                     Ok(reached) => position = reached,
                     Err(error) => {
                         tracing::warn!(error = &error as &dyn std::error::Error, "Revocations can't be read.");
+                        // Another server may have taken over, without the last of those that this one had.
+                        position = 0;
                     }
                 }
             }

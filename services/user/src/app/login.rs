@@ -6,8 +6,10 @@
 use std::sync::Arc;
 
 use sea_orm::DatabaseTransaction;
+use shop_server::Shutdown;
 use shop_storage::{Database, clock};
 use shop_types::{Uuid, new_id};
+use tokio::sync::oneshot;
 
 use super::{
     Error, Feed, Hasher, TokenIssuer, Tokens,
@@ -32,6 +34,7 @@ pub(crate) struct Logins {
     pub(crate) hasher: Hasher,
     pub(crate) feed: Feed,
     pub(crate) issuer: TokenIssuer,
+    pub(crate) shutdown: Shutdown,
 }
 
 /// Who somebody says they are, and from where.
@@ -56,9 +59,19 @@ impl Logins {
         let claim = Arc::new(claim);
         // A storm of attempts, most of which can't be looked at, costs the database little.
         self.hasher.refuse_if_full()?;
-        let admission = self.admit(&claim).await?;
+        // An attempt whose caller has gone is looked at all the same: it was counted as a failure, which it may not be.
+        let (sender, receiver) = oneshot::channel();
+        let (logins, password) = (self.clone(), Password::present(password));
+        self.shutdown.spawn("looking at a login", async move {
+            let _ = sender.send(logins.attempt(&claim, password).await);
+        });
+        receiver.await.unwrap_or(Err(Error::Overloaded))
+    }
+
+    async fn attempt(&self, claim: &Arc<Claim>, password: Option<Password>) -> Result<Tokens, Error> {
+        let admission = self.admit(claim).await?;
         let Admission { counted_as, failure, credentials } = admission;
-        let Some(password) = Password::present(password) else { return Err(failure) };
+        let Some(password) = password else { return Err(failure) };
         let stored = credentials.as_ref().map(|credentials| credentials.password_hash.clone());
         let verified = match self.hasher.verify(password, stored).await {
             Ok(verified) => verified,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use shop_proto::{status::Reason, user as proto};
 use shop_types::Uuid;
 
-use crate::harness::{HOME, PASSWORD, Shop, WRONG, answer, as_caller, reason, session_of};
+use crate::harness::{HOME, PASSWORD, Shop, WRONG, answer, as_caller, eventually, reason, session_of};
 
 #[tokio::test]
 async fn a_login_opens_a_session_of_its_own() {
@@ -103,6 +103,27 @@ async fn more_logins_than_can_be_hashed_are_refused_and_not_counted_as_failed() 
     assert!(!failed.is_empty() && failed.iter().all(|refusal| refusal.reason == Reason::LoginFailed), "{failed:?}");
     let counted = shop.count("SELECT count(*) AS n FROM login_failures").await;
     assert_eq!(usize::try_from(counted).unwrap(), failed.len());
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_right_password_is_no_failure_though_its_caller_has_gone() {
+    let shop = Shop::open().await;
+    shop.register("ada@example.com").await.unwrap();
+    let failures = async || shop.count("SELECT count(*) AS n FROM login_failures").await;
+    let mut given_up = 0;
+    for _ in 0..10 {
+        // It is counted before the password is looked at, which takes longer than to see that it is.
+        let login = shop.login_from(HOME, "ada@example.com", PASSWORD);
+        let counted = async { while failures().await == 0 {} };
+        tokio::select! {
+            biased;
+            () = counted => given_up += 1,
+            login = login => drop(login.unwrap()),
+        }
+        eventually("it is not counted any more", async || failures().await == 0).await;
+    }
+    assert!(given_up > 0, "nobody could leave in time");
     shop.close().await;
 }
 

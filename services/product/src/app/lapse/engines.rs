@@ -20,12 +20,12 @@ async fn open(own: &TestDatabase) -> Database {
 }
 
 /// A product with a thousand pieces.
-async fn stocked(database: &Database) -> Uuid {
+async fn stocked(database: &Database, slug: &str) -> Uuid {
     let secret = SecretString::from("a secret of thirty-two bytes or more");
     let catalogue = Catalogue::new(database.clone(), CursorKey::new(&secret), "USD".parse().unwrap());
     let raw = RawProduct {
-        sku: "TEA-1",
-        slug: "tea",
+        sku: slug,
+        slug,
         name: "Tea",
         description: "",
         category_id: "",
@@ -43,7 +43,7 @@ async fn stocked(database: &Database) -> Uuid {
 async fn what_is_held_past_its_time_is_released_and_nothing_else() {
     let own = TestDatabase::new(crate::NAME).await;
     let database = open(&own).await;
-    let tea = stocked(&database).await;
+    let tea = stocked(&database, "tea").await;
     let (inventory, reservations) = (Inventory::new(database.clone()), Reservations::new(database.clone()));
     let now = shop_types::Instant::now();
     let past = shop_types::Instant::from_micros(now.as_micros() - 5_000_000);
@@ -84,7 +84,7 @@ async fn what_another_replica_works_on_is_left_to_it() {
         return;
     }
     let database = open(&own).await;
-    let tea = stocked(&database).await;
+    let tea = stocked(&database, "tea").await;
     let reservations = Reservations::new(database.clone());
     let past = shop_types::Instant::from_micros(shop_types::Instant::now().as_micros() - 5_000_000);
     let lines = Lines::parse([(tea.to_string().as_str(), 1)].into_iter()).unwrap();
@@ -106,5 +106,28 @@ async fn what_another_replica_works_on_is_left_to_it() {
     neighbour.close().await.unwrap();
     sweep(&database, &counter).await.unwrap();
     assert_eq!(own.count(held).await, 0);
+    database.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn one_that_cannot_be_released_keeps_no_other() {
+    let own = TestDatabase::new(crate::NAME).await;
+    let database = open(&own).await;
+    let (tea, mug) = (stocked(&database, "tea").await, stocked(&database, "mug").await);
+    let reservations = Reservations::new(database.clone());
+    let now = shop_types::Instant::now().as_micros();
+    for (product, age) in [(tea, 9_000_000), (mug, 5_000_000)] {
+        let lines = Lines::parse([(product.to_string().as_str(), 2)].into_iter()).unwrap();
+        reservations.reserve(new_id(), lines, shop_types::Instant::from_micros(now - age)).await.unwrap();
+    }
+    // Somebody corrected the stock by hand, and forgot what is reserved of it.
+    let wrong = format!("UPDATE stock SET reserved = 0, on_hand = available WHERE product_id = {}", own.id(tea));
+    assert_eq!(own.execute(&wrong).await, 1);
+
+    let counter = opentelemetry::global::meter("test").u64_counter("lapsed").build();
+    sweep(&database, &counter).await.unwrap_err();
+    let held = "SELECT count(*) AS n FROM reservations WHERE state = 'held'";
+    assert_eq!(own.count(held).await, 1);
+    assert_eq!(Inventory::new(database.clone()).stock(mug).await.unwrap().reserved(), 0);
     database.close().await.unwrap();
 }
