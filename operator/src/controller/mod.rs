@@ -8,7 +8,6 @@
 //! |---|---|---|---|
 //! | `shop-operator.io` | `shops` | get, list, watch, patch | its specs; the finalizer |
 //! | `shop-operator.io` | `shops/status` | update, patch | what was found |
-//! | `shop-operator.io` | `shops/finalizers` | update | owner references that block deletion (`OwnerReferencesPermissionEnforcement`) |
 //! | (core) | `serviceaccounts`, `configmaps`, `services` | get, list, watch, create, patch, delete | children |
 //! | (core) | `persistentvolumeclaims` | get, list, watch, create, patch | children that stay: never deleted |
 //! | (core) | `secrets` | get, list, watch, create, patch | made once; those that specs name; never deleted |
