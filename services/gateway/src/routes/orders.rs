@@ -26,7 +26,7 @@ problems! {
     GetOrderProblems: SIGNED_IN, [NotFound],
     ListOrderHistoryProblems: SIGNED_IN, LISTING, [NotFound],
     CancelOrderProblems: SIGNED_IN, BODY, [NotFound, StateConflict, OrderPending],
-    MoveOrderProblems: ROLE, BODY, [NotFound, StateConflict],
+    MoveOrderProblems: ROLE, BODY, [NotFound, StateConflict, OrderPending],
 }
 
 /// Place an order
