@@ -75,14 +75,10 @@ pub(super) async fn reconcile(context: &Context, key: &Key) -> Result<Outcome, A
         // Nothing starts without them, and what runs goes on with those it has.
         Err(error) => problems.push(Problem::fault("SecretsUnusable", error.to_string())),
     }
-    problem::tell(&shop, &mut decision.conditions, &problems, now);
-    if decision.phase == Phase::Ready && !problems.is_empty() {
-        decision.phase =
-            if problems.iter().all(|problem| problem.passing) { Phase::RollingOut } else { Phase::Degraded };
-    }
+    problem::tell(&shop, &mut decision, &problems, now);
     let status = status_of(&shop, &decision);
     update_status(context, &shop, status).await?;
-    Ok(Outcome::Again(next_look(&decision, &problems, unfinished, context.rhythm.resync)))
+    Ok(Outcome::Again(next_look(decision.phase, !problems.is_empty(), unfinished, context.rhythm.resync)))
 }
 
 fn take(applied: Applied, problems: &mut Vec<Problem>, unfinished: &mut bool) {
@@ -91,13 +87,12 @@ fn take(applied: Applied, problems: &mut Vec<Problem>, unfinished: &mut bool) {
 }
 
 /// When to look again if nothing happens.
-fn next_look(decision: &Decision, problems: &[Problem], unfinished: bool, resync: Duration) -> Duration {
-    let faulty = problems.iter().any(|problem| !problem.passing);
-    match decision.phase {
+fn next_look(phase: Phase, has_problems: bool, unfinished: bool, resync: Duration) -> Duration {
+    match phase {
         Phase::Migrating | Phase::RollingOut => SOON,
         _ if unfinished => SOON,
         Phase::Pending | Phase::Degraded | Phase::Deleting => LATER,
-        Phase::Ready | Phase::Paused if faulty => LATER,
+        Phase::Ready | Phase::Paused if has_problems => LATER,
         Phase::Ready | Phase::Paused => resync,
     }
 }
@@ -146,7 +141,7 @@ async fn sync_registry(
                     "Changed Consul."
                 );
             }
-            Err(error) => problems.push(Problem::fault("ConsulUnavailable", error.to_string())),
+            Err(error) => problems.push(Problem::unavailable(error.to_string())),
         }
         well
     };
