@@ -73,31 +73,47 @@ impl Problem {
     fn is_fault(&self) -> bool {
         self.end != End::Passes
     }
+
+    fn said(&self) -> (&str, &str) {
+        (self.reason, &self.message)
+    }
 }
 
-/// Several in one text.
-fn told<'a>(messages: impl IntoIterator<Item = &'a str>) -> String {
-    messages.into_iter().collect::<Vec<_>>().join("; ")
+/// Several in one text, each once.
+fn joined<'a>(messages: impl IntoIterator<Item = &'a str>) -> String {
+    let mut all: Vec<&str> = Vec::new();
+    for message in messages {
+        if !all.iter().any(|said| said.contains(message)) {
+            all.push(message);
+        }
+    }
+    all.join("; ")
 }
 
-/// Tells problems in what was decided: a Shop that has one is not ready, and if it does not pass by itself, degraded.
+/// Tells problems in what was decided, besides what that says is wrong: a Shop that has one is not ready, and if it does not
+/// pass by itself, degraded.
 pub(super) fn tell(shop: &Shop, decision: &mut Decision, problems: &[Problem], now: Timestamp) {
-    let Some(first) = problems.iter().find(|problem| problem.is_fault()).or(problems.first()) else { return };
-    let message = told(problems.iter().map(|problem| problem.message.as_str()));
+    let (faults, passing): (Vec<_>, Vec<_>) = problems.iter().partition(|problem| problem.is_fault());
+    let is_degraded = |it: &&Condition| it.type_ == ConditionType::Degraded.as_str() && it.status == "True";
+    let known = decision.conditions.iter().find(is_degraded).cloned();
+    let known = known.iter().map(|known| (known.reason.as_str(), known.message.as_str()));
+    let wrong: Vec<_> = faults.iter().map(|it| it.said()).chain(known).collect();
+    let all: Vec<_> = wrong.iter().copied().chain(passing.iter().map(|it| it.said())).collect();
+    let Some((reason, _)) = all.first().filter(|_| !problems.is_empty()) else { return };
     let mut say = |type_, status, reason: &str, message: &str| {
         set(shop, &mut decision.conditions, type_, status, reason, message, now);
     };
-    say(ConditionType::Ready, "False", first.reason, &message);
-    if first.is_fault() {
-        say(ConditionType::Degraded, "True", first.reason, &message);
+    say(ConditionType::Ready, "False", reason, &joined(all.iter().map(|(_, message)| *message)));
+    if !faults.is_empty() {
+        say(ConditionType::Degraded, "True", reason, &joined(wrong.iter().map(|(_, message)| *message)));
     }
     if matches!(decision.phase, Phase::Paused | Phase::Deleting) {
         return;
     }
-    if problems.iter().any(|problem| problem.end == End::PutRight) {
+    if faults.iter().any(|fault| fault.end == End::PutRight) {
         say(ConditionType::Progressing, "False", BLOCKED.0, BLOCKED.1);
     }
-    if first.is_fault() {
+    if !faults.is_empty() {
         decision.phase = if decision.version.is_some() { Phase::Degraded } else { Phase::Pending };
     } else if decision.phase == Phase::Ready {
         decision.phase = Phase::RollingOut;
@@ -214,5 +230,28 @@ mod tests {
         assert_eq!(decision.phase, Phase::RollingOut);
         assert_eq!(condition(&decision, ConditionType::Ready), ("False", "Terminating", "Job a: it goes"));
         assert_eq!(condition(&decision, ConditionType::Degraded).0, "False");
+    }
+
+    /// Of what is wrong nothing is kept back, and nothing said twice.
+    #[test]
+    fn the_message_has_all() {
+        let mut decision = decided(Phase::Degraded, Some("1.0.0"));
+        let shop = fixtures::postgres();
+        let known = "there is no Secret db; there is no Secret ca";
+        set(&shop, &mut decision.conditions, ConditionType::Degraded, "True", "SecretNotFound", known, NOW);
+        let passing = Problem::waiting("Job a", "it goes");
+
+        let only_passing = told(decision.clone(), std::slice::from_ref(&passing));
+        let all = format!("{known}; Job a: it goes");
+        assert_eq!(condition(&only_passing, ConditionType::Ready), ("False", "SecretNotFound", all.as_str()));
+        assert_eq!(condition(&only_passing, ConditionType::Degraded), ("True", "SecretNotFound", known));
+
+        let again = Problem::fault("SecretsUnusable", "there is no Secret db".to_owned());
+        let decision = told(decision, &[passing, refused(), refused(), again]);
+        let refused = refused().message;
+        let wrong = format!("{refused}; there is no Secret db; {known}");
+        let all = format!("{wrong}; Job a: it goes");
+        assert_eq!(condition(&decision, ConditionType::Ready), ("False", "ApplyFailed", all.as_str()));
+        assert_eq!(condition(&decision, ConditionType::Degraded), ("True", "ApplyFailed", wrong.as_str()));
     }
 }
