@@ -73,6 +73,7 @@ pub(super) async fn reconcile(context: &Context, key: &Key) -> Result<Outcome, A
             take(applied, &mut problems, &mut unfinished);
         }
         // Nothing starts without them, and what runs goes on with those it has.
+        Err(SecretsError::Api(error)) => problems.push(Problem::refused("a Secret of the Shop", &error)),
         Err(error) => problems.push(Problem::fault("SecretsUnusable", error.to_string())),
     }
     problem::tell(&shop, &mut decision, &problems, now);
@@ -98,7 +99,7 @@ fn next_look(phase: Phase, has_problems: bool, unfinished: bool, resync: Duratio
 }
 
 /// The secrets, made where they are missing; nothing while the Shop is paused. It is an error of the reconciliation only if
-/// the API server is away.
+/// the API server is away, or somebody else was faster: what it refuses has to be told.
 async fn make_secrets(
     context: &Context,
     shop: &Shop,
@@ -110,7 +111,7 @@ async fn make_secrets(
     let listed: Vec<_> = world.all(Kind::Secret).cloned().collect();
     match secrets::ensure(&context.cluster, shop, &listed).await {
         Ok(secrets) => Ok(Ok(Some(secrets))),
-        Err(SecretsError::Api(error)) => Err(error),
+        Err(SecretsError::Api(error)) if !error.is_refusal() => Err(error),
         Err(error) => Ok(Err(error)),
     }
 }
