@@ -52,7 +52,7 @@ const NO_REASONS: [&str; 26] = [
     "Ti",
 ];
 /// Reasons that are passed on, of pods and Deployments, without being named in the code.
-const PASSED_ON: [&str; 3] = ["FailedCreate", "ProgressDeadlineExceeded", "SchedulingGated"];
+const PASSED_ON: [&str; 2] = ["ProgressDeadlineExceeded", "SchedulingGated"];
 /// What names of metrics begin with in the code.
 const METRICS: &str = "\"shop.operator.";
 
