@@ -86,13 +86,6 @@ pub(super) fn unchanged(field: &str) -> String {
     )
 }
 
-/// That a quantity is not smaller than it was.
-pub(super) fn not_smaller() -> String {
-    "dyn(self) == null || dyn(oldSelf) == null || !isQuantity(self) || !isQuantity(oldSelf) || \
-     quantity(self).compareTo(quantity(oldSelf)) >= 0"
-        .to_owned()
-}
-
 /// That `self` is a host name (RFC 1123) that is not an address.
 pub(super) fn host() -> String {
     r"self.matches('^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\\.)*[a-z]([-a-z0-9]{0,61}[a-z0-9])?$')".to_owned()
