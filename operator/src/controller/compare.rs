@@ -22,7 +22,23 @@ pub(super) fn change(kind: Kind, live: &Value, wanted: &Value) -> Change {
     if let Some(obstacle) = immutable(kind, live, wanted) {
         return obstacle;
     }
-    if is_part(wanted, live, Field::Any) { Change::None } else { Change::Apply }
+    // What somebody adds to a policy opens what was to be shut.
+    let is_whole = kind != Kind::NetworkPolicy || without_nothing(&live["spec"]) == without_nothing(&wanted["spec"]);
+    if is_whole && is_part(wanted, live, Field::Any) { Change::None } else { Change::Apply }
+}
+
+/// A value without the members that say nothing: those that are null, and lists that are empty. A selector that is empty
+/// selects everything, and an empty rule lets everything through: they stay.
+fn without_nothing(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let says = |value: &Value| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty());
+            let said = members.iter().filter(|(_, value)| says(value));
+            Value::Object(said.map(|(name, value)| (name.clone(), without_nothing(value))).collect())
+        }
+        Value::Array(list) => Value::Array(list.iter().map(without_nothing).collect()),
+        other => other.clone(),
+    }
 }
 
 /// Fields that the API server refuses to change.
@@ -210,5 +226,33 @@ mod tests {
         assert_eq!(change(Kind::PersistentVolumeClaim, &live, &claim(Some("fast"), "1Mi")), shrunk);
         let moved = Change::Refuse("spec.storageClassName");
         assert_eq!(change(Kind::PersistentVolumeClaim, &live, &claim(Some("slow"), "1Gi")), moved);
+    }
+
+    #[test]
+    fn a_policy_with_more_in_it_than_was_applied_is_another() {
+        let rule = json!({"ports": [{"port": 53, "protocol": "UDP"}]});
+        let wanted = json!({"spec": {
+            "podSelector": {"matchLabels": {"shop": "demo"}}, "policyTypes": ["Egress"], "ingress": [], "egress": [rule],
+        }});
+        // As the server keeps it.
+        let live = json!({"metadata": {"uid": "a"}, "spec": {
+            "podSelector": {"matchLabels": {"shop": "demo"}}, "policyTypes": ["Egress"], "egress": [rule],
+        }});
+        assert_eq!(change(Kind::NetworkPolicy, &live, &wanted), Change::None);
+        for (pointer, value) in [
+            ("/spec/egress", json!([rule, {}])),
+            ("/spec/egress/0/ports", json!([{"port": 53, "protocol": "UDP"}, {"port": 54, "protocol": "UDP"}])),
+            ("/spec/egress/0/ports/0", json!({"port": 53, "endPort": 60000, "protocol": "UDP"})),
+            ("/spec/egress/0", json!({"ports": rule["ports"], "to": [{"podSelector": {}}]})),
+            ("/spec/policyTypes", json!(["Egress", "Ingress"])),
+            ("/spec/podSelector", json!({})),
+        ] {
+            let mut opened = live.clone();
+            *opened.pointer_mut(pointer).unwrap() = value;
+            assert_eq!(change(Kind::NetworkPolicy, &opened, &wanted), Change::Apply, "{pointer}");
+        }
+        let mut opened = live;
+        opened["spec"]["ingress"] = json!([{}]);
+        assert_eq!(change(Kind::NetworkPolicy, &opened, &wanted), Change::Apply, "what was shut is open");
     }
 }
