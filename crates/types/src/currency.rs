@@ -22,6 +22,12 @@ RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND 
 UZS VED VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWG ";
 
 impl Currency {
+    /// Every code there is, in order.
+    pub fn codes() -> impl Iterator<Item = &'static str> {
+        let (codes, _) = CODES.as_chunks::<4>();
+        codes.iter().filter_map(|[code @ .., _]| std::str::from_utf8(code).ok())
+    }
+
     /// The code.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
@@ -68,8 +74,9 @@ mod tests {
         let (codes, rest) = CODES.as_chunks::<4>();
         assert!(codes.is_sorted_by(|before, after| before < after) && rest.is_empty());
         assert!(codes.iter().all(|[code @ .., space]| code.is_ascii() && *space == b' '));
-        for [code @ .., _] in codes {
-            assert_eq!(std::str::from_utf8(code).unwrap().parse::<Currency>().unwrap().0, *code);
+        for code in Currency::codes() {
+            assert_eq!(code.parse::<Currency>().unwrap().as_str(), code);
         }
+        assert_eq!(Currency::codes().count(), codes.len());
     }
 }

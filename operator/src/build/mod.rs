@@ -12,7 +12,10 @@ use k8s_openapi::api::{
     policy::v1::PodDisruptionBudget,
 };
 
-use crate::shop::{Component, Components, DatabaseService, Shop};
+use crate::{
+    cluster::Kind,
+    shop::{Component, Components, DatabaseService, Shop},
+};
 
 mod autoscaler;
 mod claim;
@@ -178,8 +181,8 @@ pub struct Children {
     pub autoscalers: Vec<HorizontalPodAutoscaler>,
     /// The way in.
     pub ingresses: Vec<Ingress>,
-    /// Names of autoscalers and Ingresses that are not applied and not deleted either.
-    pub untouched: Vec<String>,
+    /// Autoscalers and Ingresses that are not applied and not deleted either.
+    pub untouched: Vec<(Kind, String)>,
 }
 
 /// Makes them.
@@ -201,12 +204,9 @@ pub fn build(shop: &Shop, blueprint: &Blueprint) -> Children {
     }
 }
 
-fn untouched(shop: &Shop, blueprint: &Blueprint) -> Vec<String> {
+fn untouched(shop: &Shop, blueprint: &Blueprint) -> Vec<(Kind, String)> {
     let held = blueprint.processes.iter().filter(|(_, process)| process.is_none());
-    let mut names: Vec<_> = held.map(|(component, _)| names::process(shop, component)).collect();
-    if !blueprint.ingress {
-        names.push(names::process(shop, Component::Gateway));
-    }
-    names.dedup();
-    names
+    let autoscalers = held.map(|(component, _)| (Kind::HorizontalPodAutoscaler, names::process(shop, component)));
+    let ingress = (!blueprint.ingress).then(|| (Kind::Ingress, names::process(shop, Component::Gateway)));
+    autoscalers.chain(ingress).collect()
 }

@@ -102,8 +102,9 @@ fn policy(shop: &Shop, name: &str, pods: LabelSelector, allowed: Allowed) -> Net
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(pods),
             policy_types: Some(types.collect()),
-            ingress: (!ingress.is_empty()).then_some(ingress),
-            egress: (!egress.is_empty()).then_some(egress),
+            // Empty ones are written too: what somebody else puts there is taken out only where the list is ours.
+            ingress: Some(ingress),
+            egress: Some(egress),
         }),
     }
 }

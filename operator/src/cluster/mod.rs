@@ -77,6 +77,11 @@ impl ApiError {
         matches!(self, Self::Refused { code: 409, .. })
     }
 
+    /// The server does not take it, and not because somebody else was faster.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused { .. }) && !self.is_conflict()
+    }
+
     /// The object is not what its kind allows; the same again has the same answer.
     pub fn is_invalid(&self) -> bool {
         matches!(self, Self::Refused { code: 400 | 422, .. })

@@ -72,9 +72,10 @@ pub(super) async fn apply(
     for kind in PRUNED {
         for object in world.all(kind).filter(|object| is_controlled_by(&object.metadata, names::uid_of(shop))) {
             let name = object.metadata.name.clone().unwrap_or_default();
-            let held = matches!(kind, Kind::HorizontalPodAutoscaler | Kind::Ingress) && untouched.contains(&name);
-            if !held && !wanted.contains(&(kind, name.clone())) {
-                apply.note(&mut applied, &format!("{kind} {name}"), apply.delete(kind, object).await)?;
+            let which = (kind, name);
+            if !untouched.contains(&which) && !wanted.contains(&which) {
+                let what = format!("{kind} {}", which.1);
+                apply.note(&mut applied, &what, apply.delete(kind, object).await)?;
             }
         }
     }
@@ -103,8 +104,8 @@ pub(super) async fn delete_jobs(
 pub(super) struct Flat {
     hand_overs: Vec<(Component, i32)>,
     pub(super) children: Vec<Child>,
-    /// Names of what is neither applied nor deleted.
-    pub(super) untouched: Vec<String>,
+    /// What is neither applied nor deleted.
+    pub(super) untouched: Vec<(Kind, String)>,
 }
 
 /// All kinds in one order. Every member is named: a kind that is forgotten does not compile.

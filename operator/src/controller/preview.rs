@@ -211,8 +211,9 @@ impl Attempt<'_> {
         for kind in PRUNED {
             let ours = |object: &&Object| is_controlled_by(&object.metadata, names::uid_of(self.shop));
             for object in self.world.all(kind).filter(ours) {
-                let name = object.metadata.name.clone().unwrap_or_default();
-                if !wanted.contains(&(kind, name.clone())) && !untouched.contains(&name) {
+                let which = (kind, object.metadata.name.clone().unwrap_or_default());
+                if !wanted.contains(&which) && !untouched.contains(&which) {
+                    let name = which.1;
                     changes.push(Change { kind, name, shown: Shown::Deleted(tidy(object)) });
                 }
             }

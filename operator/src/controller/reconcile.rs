@@ -73,16 +73,13 @@ pub(super) async fn reconcile(context: &Context, key: &Key) -> Result<Outcome, A
             take(applied, &mut problems, &mut unfinished);
         }
         // Nothing starts without them, and what runs goes on with those it has.
+        Err(SecretsError::Api(error)) => problems.push(Problem::refused("a Secret of the Shop", &error)),
         Err(error) => problems.push(Problem::fault("SecretsUnusable", error.to_string())),
     }
-    problem::tell(&shop, &mut decision.conditions, &problems, now);
-    if decision.phase == Phase::Ready && !problems.is_empty() {
-        decision.phase =
-            if problems.iter().all(|problem| problem.passing) { Phase::RollingOut } else { Phase::Degraded };
-    }
+    problem::tell(&shop, &mut decision, &problems, now);
     let status = status_of(&shop, &decision);
     update_status(context, &shop, status).await?;
-    Ok(Outcome::Again(next_look(&decision, &problems, unfinished, context.rhythm.resync)))
+    Ok(Outcome::Again(next_look(decision.phase, !problems.is_empty(), unfinished, context.rhythm.resync)))
 }
 
 fn take(applied: Applied, problems: &mut Vec<Problem>, unfinished: &mut bool) {
@@ -91,19 +88,18 @@ fn take(applied: Applied, problems: &mut Vec<Problem>, unfinished: &mut bool) {
 }
 
 /// When to look again if nothing happens.
-fn next_look(decision: &Decision, problems: &[Problem], unfinished: bool, resync: Duration) -> Duration {
-    let faulty = problems.iter().any(|problem| !problem.passing);
-    match decision.phase {
+fn next_look(phase: Phase, has_problems: bool, unfinished: bool, resync: Duration) -> Duration {
+    match phase {
         Phase::Migrating | Phase::RollingOut => SOON,
         _ if unfinished => SOON,
         Phase::Pending | Phase::Degraded | Phase::Deleting => LATER,
-        Phase::Ready | Phase::Paused if faulty => LATER,
+        Phase::Ready | Phase::Paused if has_problems => LATER,
         Phase::Ready | Phase::Paused => resync,
     }
 }
 
 /// The secrets, made where they are missing; nothing while the Shop is paused. It is an error of the reconciliation only if
-/// the API server is away.
+/// the API server is away, or somebody else was faster: what it refuses has to be told.
 async fn make_secrets(
     context: &Context,
     shop: &Shop,
@@ -115,7 +111,7 @@ async fn make_secrets(
     let listed: Vec<_> = world.all(Kind::Secret).cloned().collect();
     match secrets::ensure(&context.cluster, shop, &listed).await {
         Ok(secrets) => Ok(Ok(Some(secrets))),
-        Err(SecretsError::Api(error)) => Err(error),
+        Err(SecretsError::Api(error)) if !error.is_refusal() => Err(error),
         Err(error) => Ok(Err(error)),
     }
 }
@@ -146,7 +142,7 @@ async fn sync_registry(
                     "Changed Consul."
                 );
             }
-            Err(error) => problems.push(Problem::fault("ConsulUnavailable", error.to_string())),
+            Err(error) => problems.push(Problem::unavailable(error.to_string())),
         }
         well
     };

@@ -35,6 +35,8 @@ pub(super) struct Databases {
     planned: Vec<Planned>,
     /// Whether pods of the version before are yet to end before its schema may.
     is_draining: bool,
+    /// Whether the schema of the version before stays for as long as no request through the gateway is answered.
+    is_held: bool,
     /// Jobs that nothing needs any more.
     pub(super) obsolete: Vec<String>,
 }
@@ -54,6 +56,11 @@ pub(super) fn plan(view: &View<'_>, roll: &Roll) -> Databases {
     let mut past = if has_arrived(view, roll) { DatabaseService::ALL.to_vec() } else { Vec::new() };
     // A new database has no past, and a migration that changed nothing leaves nothing to end.
     past.retain(|service| !view.schema(*service).is_some_and(Report::is_contracted));
+    // There is no way back from a version that does not answer. What has begun goes on: to have the schema in between helps
+    // nobody, and it may itself be what a request waits for.
+    let wanted = past.len();
+    past.retain(|service| is_proved(view) || *view.work(*service, JobTask::MigrateContract) != Work::Absent);
+    let is_held = past.len() < wanted;
     // The point of no return: no pod of another version is left, not even one on its way out.
     let is_draining = !past.is_empty() && view.has_older_pods();
     for service in past.into_iter().filter(|_| !is_draining) {
@@ -63,7 +70,7 @@ pub(super) fn plan(view: &View<'_>, roll: &Roll) -> Databases {
     let tasks = [JobTask::Preflight, JobTask::MigrateUp, JobTask::MigrateContract];
     let done = DatabaseService::ALL.into_iter().flat_map(|service| tasks.map(|task| view.job(service, task)));
     let obsolete = jobs.obsolete(&needed, &done.collect::<Vec<_>>());
-    Databases { planned, is_draining, obsolete }
+    Databases { planned, is_draining, is_held, obsolete }
 }
 
 /// Whether every process is what the spec says and serves. A file has no point of no return: its pod is the only one, and it
@@ -71,6 +78,11 @@ pub(super) fn plan(view: &View<'_>, roll: &Roll) -> Databases {
 fn has_arrived(view: &View<'_>, roll: &Roll) -> bool {
     view.shop.spec.database.engine != Engine::Sqlite
         && roll.courses.iter().all(|(_, course)| *course == Course::Settled)
+}
+
+/// Whether a client is answered by what runs.
+fn is_proved(view: &View<'_>) -> bool {
+    matches!(view.observed.probe, Some(Ok(())))
 }
 
 impl Databases {
@@ -133,6 +145,13 @@ impl Databases {
         match self.under_way() {
             Some(Stage::Before) => (false, "Migrating", self.tell()),
             Some(Stage::After) => (false, "Contracting", self.tell()),
+            None if self.is_held => {
+                let message =
+                    "every pod is new; the schema of the version before stays, and with it the way back, until a \
+                               request through the gateway is answered"
+                        .to_owned();
+                (false, "ContractHeld", message)
+            }
             None if view.is_rollback() => {
                 let message =
                     "an older version is put back without migrations; if its pods do not come up, it can't run on the \

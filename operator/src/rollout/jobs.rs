@@ -16,6 +16,9 @@ use crate::{
 /// A failed Job is tried again after this long: what failed it may have been a database that was away.
 const RETRY_AFTER: SignedDuration = SignedDuration::from_mins(10);
 
+/// A pod follows its Job within moments, unless it is refused.
+const WITHOUT_PODS: SignedDuration = SignedDuration::from_secs(10);
+
 /// What came of a Job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Work {
@@ -84,7 +87,17 @@ impl<'a> Jobs<'a> {
             return self.failed(job);
         }
         let trouble = self.pods_of(job).find_map(|pod| pods::trouble(pod, self.now));
-        Work::Running(trouble)
+        Work::Running(trouble.or_else(|| self.without_pods(job)))
+    }
+
+    /// Why a Job has no pods is said in events of it, and nowhere else.
+    fn without_pods(&self, job: &'a Job) -> Option<pods::Trouble> {
+        let made = job.metadata.creation_timestamp.as_ref()?.0;
+        let is_overdue = self.now.duration_since(made) >= WITHOUT_PODS;
+        (is_overdue && self.pods_of(job).next().is_none()).then(|| pods::Trouble {
+            reason: "FailedCreate".to_owned(),
+            message: format!("no pod of it is made; kubectl describe job {} says why", job.name_any()),
+        })
     }
 
     fn failed(&self, job: &'a Job) -> Work {

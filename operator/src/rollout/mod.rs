@@ -28,6 +28,7 @@ mod view;
 #[cfg(test)]
 use roll::compare_versions;
 pub use settled::{Settled, settled};
+pub use status::BLOCKED;
 
 /// What is to be done and what is to be said.
 #[derive(Debug, Clone)]

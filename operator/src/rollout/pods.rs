@@ -66,6 +66,13 @@ fn status(pod: &Pod) -> Option<&PodStatus> {
     pod.status.as_ref()
 }
 
+/// Since when it has been ready, if it is.
+pub(super) fn ready_since(pod: &Pod) -> Option<Timestamp> {
+    let mut conditions = status(pod)?.conditions.iter().flatten();
+    let ready = conditions.find(|it| it.type_ == "Ready" && it.status == "True")?;
+    Some(ready.last_transition_time.as_ref()?.0)
+}
+
 /// First those that run before the others.
 pub(super) fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
     let lists = [

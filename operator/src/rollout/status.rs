@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::{
+    apimachinery::pkg::apis::meta::v1::{Condition, Time},
+    jiff::SignedDuration,
+};
 
 use super::{
     databases::{Databases, Stage},
@@ -11,6 +14,15 @@ use super::{
     view::View,
 };
 use crate::shop::{Component, ConditionType, Phase, ServiceStatus};
+
+/// Pods that have only just become ready are registered, and found by their callers, in a moment. After this long it is no
+/// moment any more.
+const SETTLING: SignedDuration = SignedDuration::from_secs(15);
+
+/// Reason and message of a Shop that waits for somebody.
+pub const BLOCKED: (&str, &str) = ("Blocked", "it goes on when what is wrong has been put right; see Degraded");
+const NOT_REGISTERED: &str = "NotRegistered";
+const PROBE_FAILED: &str = "ProbeFailed";
 
 /// What is said.
 #[derive(Debug)]
@@ -50,9 +62,13 @@ pub(super) fn say(view: &View<'_>, roll: &Roll, databases: &Databases) -> Said {
     let judgement = Judgement::new(view, roll, databases);
     let last = view.shop.status.as_ref();
     let all_settled = judgement.all_settled();
-    let version =
-        if all_settled { Some(view.shop.spec.version.clone()) } else { last.and_then(|status| status.version.clone()) };
     let ready = judgement.ready();
+    // The first is one that a client was answered by.
+    let version = if all_settled && (ready.holds || judgement.has_been_ready()) {
+        Some(view.shop.spec.version.clone())
+    } else {
+        last.and_then(|status| status.version.clone())
+    };
     let conditions = ConditionType::ALL.map(|kind| {
         let verdict = match kind {
             ConditionType::Ready => Verdict::new(ready.holds, &ready.reason, &*ready.message),
@@ -129,11 +145,41 @@ impl<'v, 'a> Judgement<'v, 'a> {
                 Course::Settled | Course::Waiting(_) => {}
             }
         }
-        let is_stuck = !faults.is_empty();
+        let mut is_stuck = !faults.is_empty();
         if let Err(error) = &view.observed.consul {
             faults.push(Trouble { reason: "ConsulUnavailable".to_owned(), message: unavailable(error) });
         }
-        Self { view, roll, databases, faults, is_stuck }
+        let mut judgement = Self { view, roll, databases, faults, is_stuck };
+        let unanswered = judgement.unanswered();
+        is_stuck |= !unanswered.is_empty();
+        judgement.faults.extend(unanswered);
+        Self { is_stuck, ..judgement }
+    }
+
+    /// What pods that have been ready for a while are not: registered, and answering.
+    fn unanswered(&self) -> Vec<Trouble> {
+        let mut faults = Vec::new();
+        if !self.all_settled() || self.databases.under_way().is_some() || !self.have_settled() {
+            return faults;
+        }
+        let synced = self.synced();
+        if synced.reason == NOT_REGISTERED {
+            faults.push(Trouble { reason: synced.reason, message: synced.message });
+        }
+        if let Some(Err(error)) = &self.view.observed.probe {
+            faults.push(Trouble { reason: PROBE_FAILED.to_owned(), message: unanswered(error) });
+        }
+        faults
+    }
+
+    /// Whether every pod has been ready for long enough.
+    fn have_settled(&self) -> bool {
+        let until = self.view.observed.now - SETTLING;
+        Component::ROLL_ORDER.into_iter().all(|component| {
+            let mut staying =
+                self.view.pods(component).filter(|pod| pod.metadata.deletion_timestamp.is_none()).peekable();
+            staying.peek().is_some() && staying.all(|pod| pods::ready_since(pod).is_some_and(|since| since <= until))
+        })
     }
 
     fn all_settled(&self) -> bool {
@@ -168,9 +214,7 @@ impl<'v, 'a> Judgement<'v, 'a> {
             Some(Ok(())) => {
                 Verdict::new(true, "Serving", "every process serves, and a request through the gateway was answered")
             }
-            Some(Err(error)) => {
-                Verdict::new(false, "ProbeFailed", format!("a request through the gateway was not answered: {error}"))
-            }
+            Some(Err(error)) => Verdict::new(false, PROBE_FAILED, unanswered(error)),
             None => Verdict::new(false, "NotProbed", "a request through the gateway is yet to be tried"),
         }
     }
@@ -231,7 +275,7 @@ impl<'v, 'a> Judgement<'v, 'a> {
         let moves = |course: &Course| matches!(course, Course::Moving | Course::Waiting(Wait::Gone));
         let is_at_rest = !self.roll.courses.iter().any(|(_, course)| moves(course));
         if self.is_stuck && (self.databases.has_failed() || (is_at_rest && self.databases.under_way().is_none())) {
-            return Verdict::new(false, "Blocked", "it goes on when what is wrong has been put right; see Degraded");
+            return Verdict::new(false, BLOCKED.0, BLOCKED.1);
         }
         match self.work() {
             Some((reason, message)) => Verdict::new(true, reason, message),
@@ -274,7 +318,7 @@ impl<'v, 'a> Judgement<'v, 'a> {
             let passing = registered.passing[component];
             if passing < ready {
                 let message = format!("{}: {passing} of {ready} ready pods are passing in Consul", component.name());
-                return Verdict::new(false, "NotRegistered", message);
+                return Verdict::new(false, NOT_REGISTERED, message);
             }
         }
         Verdict::new(true, "Synced", "the settings and every ready pod are in Consul")
@@ -308,6 +352,10 @@ impl<'v, 'a> Judgement<'v, 'a> {
 
 fn unavailable(error: &str) -> String {
     format!("Consul does not answer, and no roll-out starts without it: {error}")
+}
+
+fn unanswered(error: &str) -> String {
+    format!("a request through the gateway was not answered: {error}")
 }
 
 fn trouble(view: &View<'_>, component: Component) -> Option<Trouble> {

@@ -54,11 +54,12 @@ pub enum Engine {
 #[x_kube(validation = Rule::new(rule::unchanged("storageClassName"))
     .message("a volume's class can't change: make another Shop and move the data yourself"))]
 pub struct Sqlite {
-    /// How large it is, as a quantity; `1Gi` if not given. It can grow if its class allows that.
+    /// How large it is, as a quantity; `1Gi` if not given. It can grow if its class allows that, and never shrinks: one that
+    /// is larger stays so, and a condition tells.
+    // What a volume is has to be compared with, not what was asked for: a growth that its class refuses can be taken back.
     #[schemars(length(min = 1, max = 32))]
     #[x_kube(
         validation = Rule::new("dyn(self) == null || isQuantity(self)").message("must be a quantity, such as 1Gi"),
-        validation = Rule::new(rule::not_smaller()).message("a volume can't shrink: leave its size as it was, or larger"),
     )]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage: Option<String>,

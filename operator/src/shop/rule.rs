@@ -1,6 +1,8 @@
 //! What the rules of the schema are made of. The API server evaluates them (CEL) and shows their messages, so that a Shop
 //! that can't work is refused before anything of it is made.
 
+use shop_types::Currency;
+
 /// The longest name of a Shop. Names of its objects begin with it, and labels and host names end at 63 characters.
 const MAX_NAME: usize = 40;
 /// More pods of one process than one Consul and one database were meant for.
@@ -34,6 +36,12 @@ pub(super) fn address() -> String {
 /// That `self`, a text, is an address and perhaps a path.
 pub(super) fn url() -> String {
     format!("dyn(self) == null || self.matches('{ADDRESS}{PORT}{PATH}$')")
+}
+
+/// That `self` is a currency that the processes know: they would not start with another, and it can't change.
+pub(super) fn currency() -> String {
+    let codes: Vec<_> = Currency::codes().map(|code| format!("'{code}'")).collect();
+    format!("self in [{}]", codes.join(", "))
 }
 
 /// That the name of a Shop leaves room for those of its objects.
@@ -76,13 +84,6 @@ pub(super) fn unchanged(field: &str) -> String {
     format!(
         "has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || dyn(self.{field}) == dyn(oldSelf.{field}))"
     )
-}
-
-/// That a quantity is not smaller than it was.
-pub(super) fn not_smaller() -> String {
-    "dyn(self) == null || dyn(oldSelf) == null || !isQuantity(self) || !isQuantity(oldSelf) || \
-     quantity(self).compareTo(quantity(oldSelf)) >= 0"
-        .to_owned()
 }
 
 /// That `self` is a host name (RFC 1123) that is not an address.

@@ -55,7 +55,7 @@ pub struct ShopSpec {
     /// The one currency of the shop (ISO 4217). It can't change.
     #[schemars(length(min = 3, max = 3))]
     #[x_kube(
-        validation = Rule::new("self.matches('^[A-Z]{3}$')").message("must be an ISO 4217 code, such as USD"),
+        validation = Rule::new(rule::currency()).message("must be an active ISO 4217 code, such as USD"),
         validation = Rule::new("self == oldSelf")
             .message("the currency can't change, since prices and orders are in it: make another Shop"),
     )]

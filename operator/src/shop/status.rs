@@ -15,7 +15,7 @@ pub struct ShopStatus {
     /// In one word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
-    /// The version that every process runs; the one before while an upgrade goes on.
+    /// The version that every process runs; the one before while an upgrade goes on, and none until the first has answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// Where clients reach the gateway.

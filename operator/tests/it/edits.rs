@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::{core::v1::Pod, networking::v1::Ingress};
+use k8s_openapi::api::{
+    core::v1::Pod,
+    networking::v1::{Ingress, NetworkPolicy},
+};
 use kube::{
     ResourceExt as _,
-    api::{DeleteParams, ListParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams},
 };
 use serde_json::json;
 use shop_operator::shop::Shop;
@@ -156,4 +159,20 @@ async fn row_27_an_edit_reaches_the_pods_without_making_anew_what_need_not_be() 
     let now = pods(&world).await;
     assert!(now[3].len() == 2 && now[3].contains(&before[3][0]), "{now:?}");
     assert_eq!(now[..3], after[..3]);
+}
+
+#[tokio::test]
+async fn row_10_what_is_opened_by_hand_in_a_policy_is_shut_again() {
+    let Some(world) = World::start("opened").await else { return };
+    world.apply("demo", &smallest(&world.consul.url())).await;
+    world.ready("demo").await;
+    let policies = world.api::<NetworkPolicy>();
+    for name in ["demo-default-deny", "demo-admin"] {
+        let shut = policies.get(name).await.unwrap().spec.unwrap();
+        let rules = shut.ingress.iter().flatten().map(|rule| json!(rule)).chain([json!({})]);
+        let opened = json!({"spec": {"ingress": rules.collect::<Vec<_>>()}});
+        policies.patch(name, &PatchParams::default(), &Patch::Merge(opened)).await.unwrap();
+        world.until::<NetworkPolicy>(name, "it is as it was", |policy| policy.spec.as_ref() == Some(&shut)).await;
+    }
+    world.ready("demo").await;
 }

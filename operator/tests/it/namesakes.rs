@@ -99,3 +99,30 @@ async fn row_15_of_two_shops_that_want_one_host_the_later_is_told_and_the_first_
     world.until::<Ingress>("third-gateway", "it has the host", |_| true).await;
     world.ready("third").await;
 }
+
+#[tokio::test]
+async fn row_15_a_host_that_is_served_stays_with_who_serves_it_though_an_older_shop_comes_to_want_it() {
+    let Some(world) = World::start("served").await else { return };
+    world.apply("older", &smallest(&world.consul.url())).await;
+    world.ready("older").await;
+    world.apply("younger", &at(&world, "served.localhost")).await;
+    world.ready("younger").await;
+    let kept: Ingress = world.until("younger-gateway", "it has the host", |_| true).await;
+    world.apply("older", &at(&world, "served.localhost")).await;
+    world
+        .until::<Shop>("older", "it is told whose the host is", |shop| {
+            let conditions = shop.status.iter().flat_map(|status| &status.conditions);
+            conditions.into_iter().any(|it| it.reason == "HostConflict" && it.message.contains("/younger"))
+        })
+        .await;
+    world.looked_again("younger").await;
+    world.looked_again("older").await;
+    let ingresses = world.api::<Ingress>();
+    assert_eq!(ingresses.get_opt("older-gateway").await.unwrap(), None);
+    assert_eq!(ingresses.get("younger-gateway").await.unwrap(), kept);
+    assert_eq!(condition(&world.shop("younger").await, "Ready"), Some(true));
+    // It is let go, and the other has it.
+    world.apply("younger", &smallest(&world.consul.url())).await;
+    world.until::<Ingress>("older-gateway", "it has the host", |_| true).await;
+    world.ready("older").await;
+}

@@ -19,7 +19,7 @@ const SECTION: &str = "\n## Shops on Kubernetes\n";
 /// Where words in CamelCase are what objects of Kubernetes are made of.
 const OBJECTS: [&str; 3] = ["build", "shop", "cluster/kind.rs"];
 /// Words that are read, or written elsewhere than where a reason goes.
-const NO_REASONS: [&str; 26] = [
+const NO_REASONS: [&str; 22] = [
     // Names of types, for people who debug.
     "ApiLeases",
     "Cluster",
@@ -42,17 +42,13 @@ const NO_REASONS: [&str; 26] = [
     "Normal",
     "Reconcile",
     "Warning",
-    // Kinds of a manifest, a Service without an address, suffixes of amounts.
+    // Kinds of a manifest, a Service without an address.
     "Secret",
     "Shop",
     "None",
-    "Gi",
-    "Ki",
-    "Mi",
-    "Ti",
 ];
 /// Reasons that are passed on, of pods and Deployments, without being named in the code.
-const PASSED_ON: [&str; 3] = ["FailedCreate", "ProgressDeadlineExceeded", "SchedulingGated"];
+const PASSED_ON: [&str; 2] = ["ProgressDeadlineExceeded", "SchedulingGated"];
 /// What names of metrics begin with in the code.
 const METRICS: &str = "\"shop.operator.";
 

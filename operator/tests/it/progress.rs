@@ -3,7 +3,7 @@
 use k8s_openapi::api::{apps::v1::Deployment, batch::v1::Job};
 use kube::ResourceExt as _;
 use serde_json::json;
-use shop_operator::shop::Shop;
+use shop_operator::shop::{Phase, Shop};
 use shop_testing_kubernetes::Fault;
 
 use crate::support::{World, all_of, condition, postgres, reason_of, smallest};
@@ -176,7 +176,10 @@ async fn ready_is_what_a_client_sees() {
     world.apply("demo", &smallest(&world.consul.url())).await;
     world
         .until::<Shop>("demo", "it says that the gateway does not answer as it should", |shop| {
-            condition(shop, "Ready") == Some(false) && reason_of(shop, "Ready") == "ProbeFailed"
+            condition(shop, "Ready") == Some(false)
+                && reason_of(shop, "Degraded") == "ProbeFailed"
+                && reason_of(shop, "Progressing") == "Blocked"
+                && shop.status.as_ref().and_then(|status| status.phase) == Some(Phase::Pending)
         })
         .await;
     world.gateway.answers(200);

@@ -6,10 +6,10 @@ use kube::{
     api::{ListParams, Patch, PatchParams},
 };
 use serde_json::json;
-use shop_operator::shop::Shop;
+use shop_operator::shop::{Phase, Shop};
 use shop_testing_kubernetes::{Fault, Verb};
 
-use crate::support::{World, condition, smallest};
+use crate::support::{World, condition, reason_of, smallest};
 
 async fn data(world: &World) -> Vec<(String, Option<serde_json::Value>)> {
     let secrets = world.api::<Secret>().list(&ListParams::default()).await.unwrap();
@@ -63,4 +63,28 @@ async fn row_13_a_secret_with_something_else_in_it_stays_as_it_is_and_is_told_of
         .await;
     let still = secrets.get("demo-order-signing-keys").await.unwrap();
     assert_eq!(still.data.unwrap()["keys.json"].0, b"no keys");
+}
+
+#[tokio::test]
+async fn row_13_secrets_that_the_api_server_refuses_are_told_of() {
+    let Some(mut world) = World::asleep("refused").await else { return };
+    for refusal in [403, 422] {
+        let name = format!("demo-{refusal}");
+        world.proxy.rule(move |asked| {
+            let creates = asked.resource == "secrets" && asked.method == "POST";
+            if creates { Fault::Answer(refusal) } else { Fault::Pass }
+        });
+        world.apply(&name, &smallest(&world.consul.url())).await;
+        world.operate().await;
+        world
+            .until::<Shop>(&name, "a condition has what the API server says", |shop| {
+                shop.status.as_ref().and_then(|status| status.phase) == Some(Phase::Pending)
+                    && reason_of(shop, "Degraded") == "ApplyFailed"
+                    && reason_of(shop, "Progressing") == "Blocked"
+            })
+            .await;
+        world.proxy.behave();
+        world.touch(&name).await;
+        world.ready(&name).await;
+    }
 }

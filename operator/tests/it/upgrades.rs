@@ -186,8 +186,9 @@ async fn row_26_a_migration_that_fails_once_is_tried_again() {
 
 #[tokio::test]
 async fn row_26_a_migration_that_hangs_ends_at_its_deadline() {
-    let deadline = json!({"shop-operator.io/migration-deadline-seconds": "2"});
-    goes_wrong("hanging", Fate::Waits, deadline, "did not end within 2 s").await;
+    // It holds for the two that do not hang as well, on a machine that is busy.
+    let deadline = json!({"shop-operator.io/migration-deadline-seconds": "10"});
+    goes_wrong("hanging", Fate::Waits, deadline, "did not end within 10 s").await;
 }
 
 #[tokio::test]

@@ -216,7 +216,8 @@ fn what_is_left_alone_is_neither_built_nor_to_be_deleted() {
     blueprint.processes.product = None;
     blueprint.ingress = false;
     let children = build(&shop, &blueprint);
-    assert_eq!(children.untouched, ["demo-product", "demo-gateway"]);
+    let untouched = [(Kind::HorizontalPodAutoscaler, "demo-product"), (Kind::Ingress, "demo-gateway")];
+    assert_eq!(children.untouched, untouched.map(|(kind, name)| (kind, name.to_owned())));
     assert!(children.ingresses.is_empty());
     assert_eq!(children.deployments.len(), 3);
     assert!(children.autoscalers.iter().all(|autoscaler| autoscaler.name_any() == "demo-gateway"));

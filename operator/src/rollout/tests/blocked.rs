@@ -1,10 +1,14 @@
 //! What is missing, wrong or in the way: it is named, and holds up only what needs it.
 
-use k8s_openapi::apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::Time};
+use k8s_openapi::{
+    apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::Time},
+    jiff::SignedDuration,
+};
 use kube::ResourceExt as _;
 
 use super::cluster::Cluster;
 use crate::{
+    cluster::Kind,
     fixtures,
     observed::{Conflict, Reference, Scope},
     rollout::decide,
@@ -170,8 +174,8 @@ fn a_host_that_is_taken_holds_up_the_ingress_alone() {
     assert!(cluster.all_serve(1));
     let children = cluster.children.as_ref().unwrap();
     assert!(children.ingresses.is_empty());
-    // One that is there stays as it is, be it of another host.
-    assert_eq!(children.untouched, ["demo-gateway"]);
+    // One that is there stays as it is, be it of another host; an autoscaler of that name is none of it.
+    assert_eq!(children.untouched, [(Kind::Ingress, "demo-gateway".to_owned())]);
     cluster.conflicts.clear();
     cluster.until_ready();
     assert_eq!(cluster.children.as_ref().unwrap().ingresses.len(), 1);
@@ -267,7 +271,24 @@ fn a_new_shop_is_made_before_consul_is_there_and_ready_after() {
     cluster.consul = false;
     cluster.go_on();
     assert!(cluster.all_serve(1));
-    assert_eq!(cluster.phase(), Phase::Degraded);
+    assert_eq!(cluster.phase(), Phase::Pending, "it was never ready");
     cluster.consul = true;
+    cluster.until_ready();
+}
+
+/// A Job that a quota or an admission policy keeps without pods says nothing of that in its status.
+#[test]
+fn a_job_that_gets_no_pods_is_told_of() {
+    let mut cluster = Cluster::new(fixtures::postgres());
+    cluster.reconcile();
+    cluster.now += SignedDuration::from_secs(9);
+    cluster.reconcile();
+    assert_eq!(cluster.phase(), Phase::Migrating);
+    cluster.says("Degraded", "False", "AsExpected", &[]);
+    cluster.now += SignedDuration::from_secs(1);
+    cluster.reconcile();
+    let name = cluster.job_names().into_iter().find(|name| name.contains("order")).unwrap();
+    let what_to_do = format!("kubectl describe job {name}");
+    cluster.says("Degraded", "True", "FailedCreate", &["migrate up of order", &what_to_do]);
     cluster.until_ready();
 }

@@ -6,8 +6,8 @@ use k8s_openapi::{
         apps::v1::{Deployment, DeploymentCondition, DeploymentStatus},
         batch::v1::{Job, JobCondition, JobStatus},
         core::v1::{
-            ContainerState, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Pod, PodStatus,
-            PodTemplateSpec,
+            ContainerState, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Pod, PodCondition,
+            PodStatus, PodTemplateSpec,
         },
     },
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time},
@@ -229,8 +229,15 @@ impl Cluster {
         } else {
             serving.push(self.serve(component, version, image, &crash));
         }
+        let ready = serving.iter().any(|it: &ContainerStatus| it.ready).then(|| PodCondition {
+            type_: "Ready".to_owned(),
+            status: "True".to_owned(),
+            last_transition_time: Some(Time(self.now)),
+            ..PodCondition::default()
+        });
         self.pods[index].status = Some(PodStatus {
             phase: Some("Running".to_owned()),
+            conditions: ready.map(|ready| vec![ready]),
             init_container_statuses: Some(first),
             container_statuses: Some(serving),
             ..PodStatus::default()

@@ -144,9 +144,15 @@ fn a_volume_neither_shrinks_nor_changes_its_class() {
     cluster.reconcile();
     cluster.says("Degraded", "True", "VolumeImmutable", &["spec.database.sqlite.storage", "can't shrink from 1Gi"]);
     assert_eq!(storage(&cluster), ("1Gi".to_owned(), None));
+    // Nothing waits for it.
+    cluster.upgrade("2.0.0");
+    cluster.until("version 2", |cluster| cluster.all_serve(2));
+    cluster.says("Degraded", "True", "VolumeImmutable", &["demo-user-data", "demo-product-data", "demo-order-data"]);
+    cluster.edit(|shop| shop.spec.database.sqlite = sqlite("1Gi", None));
+    cluster.until_ready();
     cluster.edit(|shop| shop.spec.database.sqlite = sqlite("1Gi", Some("fast")));
     cluster.reconcile();
     cluster.says("Degraded", "True", "VolumeImmutable", &["spec.database.sqlite.storageClassName"]);
     assert_eq!(storage(&cluster), ("1Gi".to_owned(), None));
-    assert!(cluster.all_serve(1));
+    assert!(cluster.all_serve(2));
 }

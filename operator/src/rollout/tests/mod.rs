@@ -2,6 +2,7 @@
 
 mod blocked;
 mod cluster;
+mod contract;
 mod controllers;
 mod files;
 mod said;

@@ -230,3 +230,35 @@ fn versions_are_compared_where_both_are_versions() {
         assert_eq!(compare_versions(a, b), order, "{a} {b}");
     }
 }
+
+/// What would pass within seconds and does not is for somebody to put right, whether it ever was otherwise or not.
+#[test]
+fn what_does_not_answer_or_register_for_long_is_a_fault() {
+    let fails = |cluster: &mut Cluster| cluster.probe = Err("503 Service Unavailable".to_owned());
+    let mut cluster = Cluster::new(fixtures::postgres());
+    fails(&mut cluster);
+    cluster.until("a request that fails", |cluster| cluster.condition("Ready").reason == "ProbeFailed");
+    assert_eq!(cluster.phase(), Phase::RollingOut, "it may be a matter of moments");
+    cluster.says("Degraded", "False", "AsExpected", &[]);
+    cluster.says("Progressing", "True", "Verifying", &[]);
+    cluster.now += SignedDuration::from_secs(15);
+    cluster.reconcile();
+    assert_eq!(cluster.phase(), Phase::Pending, "it was never ready");
+    cluster.says("Degraded", "True", "ProbeFailed", &["503"]);
+    cluster.says("Progressing", "False", "Blocked", &[]);
+    cluster.probe = Ok(());
+    cluster.until_ready();
+
+    fails(&mut cluster);
+    cluster.upgrade("2.0.0");
+    cluster.go_on();
+    assert_eq!(cluster.phase(), Phase::Degraded, "it was ready");
+    cluster.says("Degraded", "True", "ProbeFailed", &["503"]);
+    cluster.says("Progressing", "False", "Blocked", &[]);
+    // Somebody takes one out of Consul, and it stays so.
+    cluster.instances.retain(|_, component| *component != Component::Order);
+    cluster.reconcile();
+    cluster.says("Degraded", "True", "NotRegistered", &["order: 0 of 1", "503"]);
+    cluster.probe = Ok(());
+    cluster.until_ready();
+}
