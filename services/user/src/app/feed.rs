@@ -70,13 +70,11 @@ impl Feed {
         loop {
             let page = stored::after(self.database.reader(), position, PAGE).await?;
             self.apply(&page);
-            match page.last() {
-                Some(last) => position = last.position,
-                None => {
-                    self.local.heard();
-                    return Ok(position);
-                }
-            }
+            let Some(last) = page.last() else {
+                self.local.heard();
+                return Ok(position);
+            };
+            position = last.position;
         }
     }
 
