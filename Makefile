@@ -160,6 +160,8 @@ doc: ## The code's documentation, warnings denied
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --all-features
 
 generate: setup ## Renew every committed artefact that is generated
+	cargo run --quiet --package shop-order -- states > docs/order-states.md.new
+	mv docs/order-states.md.new docs/order-states.md
 	cargo run --quiet --package shop-gateway -- openapi > services/gateway/openapi.json.new
 	mv services/gateway/openapi.json.new services/gateway/openapi.json
 	cargo build --quiet --package shop-proto
