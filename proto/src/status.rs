@@ -247,23 +247,49 @@ impl Refusal {
     }
 }
 
+/// Bytes of a pointer, of what is wrong there, and of the whole in words. They may quote what a client sent; all of them, the
+/// most violations there may be and Base64's third more fit a header list of 16 KiB, beyond which a peer ends the call.
+const MAX_POINTER: usize = 160;
+const MAX_VIOLATION: usize = 240;
+const MAX_DETAIL: usize = 600;
+
+fn cut(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most));
+        text.push('…');
+    }
+    text
+}
+
 impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
         let mut details = ErrorDetails::new();
         details.set_error_info(refusal.reason.code(), ERROR_DOMAIN, refusal.metadata);
         for violation in refusal.violations {
-            details.add_bad_request_violation(violation.pointer, violation.detail);
+            details
+                .add_bad_request_violation(cut(violation.pointer, MAX_POINTER), cut(violation.detail, MAX_VIOLATION));
         }
         if refusal.retry_after.is_some() {
             details.set_retry_info(refusal.retry_after);
         }
-        Self::with_error_details(refusal.reason.grpc(), refusal.detail, details)
+        Self::with_error_details(refusal.reason.grpc(), cut(refusal.detail, MAX_DETAIL), details)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whatever_a_refusal_quotes_fits_a_header_list() {
+        let long = "é".repeat(40_000);
+        let violations = vec![Violation { pointer: long.clone(), detail: long.clone() }; 40];
+        for refusal in [Refusal::invalid(violations), Refusal::invalid_field(long.clone(), "must be short")] {
+            let headers = Status::from(refusal).into_http::<()>().into_parts().0.headers;
+            let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
+            assert!(size < 16 * 1024, "{size}");
+        }
+    }
 
     #[test]
     fn a_refusal_survives_the_wire() {

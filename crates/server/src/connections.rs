@@ -79,6 +79,9 @@ const MAX_HEADER_BYTES: u32 = 16 * 1024;
 pub(crate) const HTTP1_BUFFER_BYTES: usize = 16 * 1024;
 /// Requests at once on one HTTP/2 connection. A pool opens several connections, so this bounds memory, not use.
 const MAX_STREAMS: u32 = 256;
+/// The same of gRPC, whose peers are the shop's own: a gateway has two connections to a process, and a call for each reader of
+/// an order's events, of which it allows a thousand, beside the others.
+const MAX_CALLS: u32 = 1024;
 /// Streams that the peer opened and reset before we took them: the bound against rapid reset (CVE-2023-44487).
 const MAX_PENDING_RESETS: usize = 20;
 /// How often a quiet HTTP/2 peer is asked whether it is there.
@@ -112,7 +115,9 @@ pub(crate) fn http() -> Builder {
 
 /// HTTP/2 alone, which is what gRPC speaks.
 pub(crate) fn grpc() -> Builder {
-    http().http2_only()
+    let mut builder = http();
+    builder.http2().max_concurrent_streams(MAX_CALLS);
+    builder.http2_only()
 }
 
 /// When to stop: at `stop` the listener closes and connections finish what they have; `bound` later they are cut.

@@ -84,6 +84,8 @@ pub(super) struct Watched<T> {
     parse: fn(&Path, &str) -> Result<T, KeyError>,
     current: RwLock<Current<T>>,
     seen: Mutex<Seen>,
+    /// Held by whoever reads the file.
+    reading: Mutex<()>,
     /// When it was last said that the file can't be used; `None` once it can.
     warned: Mutex<Option<Instant>>,
 }
@@ -116,6 +118,7 @@ impl<T> Watched<T> {
             parse,
             current: RwLock::new(Current { value, generation: 0, content: digest_of(&content) }),
             seen: Mutex::new(Seen { stamp, checked: Instant::now() }),
+            reading: Mutex::new(()),
             warned: Mutex::new(None),
         })
     }
@@ -152,6 +155,8 @@ impl<T> Watched<T> {
     }
 
     fn take_in(&self) -> Result<(), KeyError> {
+        // Whoever read an earlier content must not put it in the place of a later one.
+        let _reading = self.reading.lock();
         let text = read(&self.path)?;
         let content = digest_of(&text);
         if self.current.read().content == content {

@@ -109,6 +109,7 @@ impl Connections {
     ) -> Option<impl Future<Output = ()> + Send + use<>> {
         let is_proxy = self.limits.proxies.iter().any(|network| network.contains(&peer.ip().to_canonical()));
         let counted = if is_proxy { None } else { Some(self.count(peer.ip())?) };
+        give_up_after(&stream, self.limits.write_timeout);
         let io = IdleTimeout::new(Linger::new(stream), IDLE_TIMEOUT, self.limits.write_timeout);
         let (io, heard) = Opening::new(io);
         let peer = Peer { address: peer, is_proxy };
@@ -132,6 +133,14 @@ impl Connections {
         *count += 1;
         Some(Counted { open: Arc::clone(&self.open), block })
     }
+}
+
+/// Has the system end a connection whose peer has acknowledged nothing for so long. Small pieces, as a stream of events is made
+/// of, it would take for a peer that is gone until its own buffer is full.
+fn give_up_after(stream: &TcpStream, bound: Duration) {
+    // Elsewhere the system's own bound, a quarter of an hour, has to do.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::net::sockopt::set_tcp_user_timeout(stream, u32::try_from(bound.as_millis()).unwrap_or(u32::MAX));
 }
 
 /// One connection among its address's.

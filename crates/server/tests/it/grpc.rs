@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use shop_proto::status::Reason;
 use shop_server::{GrpcServer, ServerOptions, Shutdown};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
@@ -24,6 +25,21 @@ async fn a_panic_costs_its_own_call_only() {
     assert_eq!(refusal.reason, Reason::Internal);
     assert!(!refusal.detail.contains("asked for it"), "the panic's message left the process");
     assert_eq!(answer(&mut client, ask("next")).await.unwrap(), "next");
+}
+
+#[tokio::test]
+async fn one_connection_carries_a_thousand_calls_at_once() {
+    let server = start(ServerOptions { max_in_flight: 2_000, ..options() }).await;
+    let mut client = server.client().await;
+    let hanging = join_all((0..1_000).map(|_| {
+        let mut client = client.clone();
+        async move { answer(&mut client, ask("hang")).await }
+    }));
+    tokio::select! {
+        biased;
+        ended = hanging => panic!("{ended:?}"),
+        next = soon("an answer", answer(&mut client, ask("next"))) => assert_eq!(next.unwrap(), "next"),
+    }
 }
 
 #[tokio::test]

@@ -3,10 +3,11 @@
 //! A body that is there whole is compressed whole: it keeps its length, and the memory of the compressor is that of as many
 //! answers as there are cores.
 
-use std::io::Write as _;
+use std::{io::Write as _, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
+use tokio::sync::OnceCell;
 
 /// Below this the head outweighs what is saved: the answer is one packet either way.
 const SMALLEST: usize = 1024;
@@ -100,31 +101,57 @@ pub(crate) fn is_text(headers: &HeaderMap) -> bool {
     text || essence.ends_with("json") || essence.ends_with("+xml") || essence.ends_with("/javascript")
 }
 
+/// The forms of a text that does not change, each made once. An extension of the responses that have it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Forms(Arc<[OnceCell<Bytes>; Coding::ALL.len()]>);
+
+impl Forms {
+    /// The form in a coding. It is made to its end, though who asked for it first may go away, and once.
+    async fn get(&self, coding: Coding, bytes: &Bytes) -> Bytes {
+        let at = coding as usize;
+        if let Some(form) = self.0[at].get() {
+            return form.clone();
+        }
+        let (forms, whole) = (Arc::clone(&self.0), bytes.clone());
+        let made = tokio::spawn(async move {
+            let make = || async { compressed(coding, &whole).await.unwrap_or_else(|| whole.clone()) };
+            forms[at].get_or_init(make).await.clone()
+        });
+        made.await.unwrap_or_else(|_panicked| bytes.clone())
+    }
+}
+
 /// The body in the coding, if that makes it smaller; the headers then say so, and the entity tag is that of this form.
-pub(crate) async fn encode(coding: Coding, headers: &mut HeaderMap, bytes: Bytes) -> Bytes {
+pub(crate) async fn encode(coding: Coding, headers: &mut HeaderMap, bytes: Bytes, forms: Option<&Forms>) -> Bytes {
     if bytes.len() < SMALLEST || headers.contains_key(header::CONTENT_ENCODING) {
         return bytes;
     }
+    let form = match forms {
+        Some(forms) => Some(forms.get(coding, &bytes).await),
+        None => compressed(coding, &bytes).await,
+    };
+    let Some(form) = form.filter(|form| form.len() < bytes.len()) else { return bytes };
+    headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
+    headers.remove(header::CONTENT_LENGTH);
+    if let Some(tag) = headers.get(header::ETAG).and_then(|tag| tagged(tag, coding)) {
+        headers.insert(header::ETAG, tag);
+    }
+    form
+}
+
+async fn compressed(coding: Coding, bytes: &Bytes) -> Option<Bytes> {
     let compressed = if bytes.len() <= INLINE {
-        coding.compress(&bytes)
+        coding.compress(bytes)
     } else {
         let bytes = bytes.clone();
         let compressed = tokio::task::spawn_blocking(move || coding.compress(&bytes)).await;
         compressed.unwrap_or_else(|panicked| Err(std::io::Error::other(panicked)))
     };
     match compressed {
-        Ok(compressed) if compressed.len() < bytes.len() => {
-            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
-            headers.remove(header::CONTENT_LENGTH);
-            if let Some(tag) = headers.get(header::ETAG).and_then(|tag| tagged(tag, coding)) {
-                headers.insert(header::ETAG, tag);
-            }
-            compressed.into()
-        }
-        Ok(_) => bytes,
+        Ok(compressed) => Some(compressed.into()),
         Err(error) => {
             tracing::error!(error = %error, "an answer can't be compressed");
-            bytes
+            None
         }
     }
 }
@@ -143,7 +170,24 @@ pub(crate) fn without_coding(opaque: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use futures::future::join_all;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_text_that_stays_is_compressed_once_in_each_coding() {
+        let (text, forms) = (Bytes::from("a text that repeats itself ".repeat(10_000)), Forms::default());
+        for coding in Coding::ALL {
+            let all = join_all((0..20).map(|_| async {
+                let mut headers = HeaderMap::new();
+                let form = encode(coding, &mut headers, text.clone(), Some(&forms)).await;
+                assert_eq!(headers[header::CONTENT_ENCODING], coding.name());
+                form
+            }));
+            let all = all.await;
+            assert!(all[0].len() < text.len() && all.iter().all(|form| form.as_ptr() == all[0].as_ptr()), "{coding:?}");
+        }
+    }
 
     fn preferred(lines: &[&'static str]) -> Option<Coding> {
         let lines = lines.iter().map(|line| (header::ACCEPT_ENCODING, HeaderValue::from_static(line)));

@@ -43,7 +43,7 @@ use tower_service::Service;
 
 use crate::{EdgeOptions, extract::longest_body, openapi, problem::Problem, routes::PREFIX};
 
-pub(crate) use encoding::without_coding;
+pub(crate) use encoding::{Forms, without_coding};
 pub(crate) use policy::Policy;
 pub(crate) use response::{not_found, other_method};
 pub(crate) use visit::Visit;
@@ -271,6 +271,49 @@ mod tests {
         let options = EdgeOptions::default();
         let (_, policy) = watch::channel(Arc::new(Policy::new(&options, &Settings::default(), 1)));
         Edge::new(&options, policy, verifier, 1, Duration::from_secs(10))
+    }
+
+    fn visit(edge: &Arc<Edge>, user: u128) -> Visit {
+        let origin = Origin { address: [127, 0, 0, 1].into(), is_https: false };
+        let credential = Credential { authorization: None, caller: Ok(Caller::Anonymous) };
+        let client = Client::User(shop_types::Uuid::from_u128(user));
+        edge.clients.enter(client, edge.policy.borrow().general.rate, 1_000).unwrap();
+        Visit::new(Arc::clone(edge), origin, credential, client)
+    }
+
+    #[test]
+    fn a_body_takes_the_room_of_its_bytes_whatever_pieces_it_comes_in() {
+        let edge = Arc::new(edge());
+        let visits: Vec<_> = (0..8).map(|user| visit(&edge, user)).collect();
+        // Sixteen times as many pieces as there are kilobytes of room.
+        for visit in &visits {
+            for _ in 0..128 * 1024 {
+                visit.hold(1).unwrap();
+            }
+        }
+        visit(&edge, 9).hold(1024 * 1024).unwrap();
+    }
+
+    #[test]
+    fn one_client_takes_its_share_of_the_room_and_no_more() {
+        let edge = Arc::new(edge());
+        let mib = 1024 * 1024;
+        let held: Vec<_> = (0..8).map(|_| visit(&edge, 1)).collect();
+        for visit in &held {
+            visit.hold(mib).unwrap();
+        }
+        let more = visit(&edge, 1);
+        assert_eq!(more.hold(1).unwrap_err().reason(), Reason::RateLimited);
+        visit(&edge, 2).hold(mib).unwrap();
+        held[0].answered();
+        more.hold(mib).unwrap();
+
+        let answer = |user| edge.places.answer(vec![0; 2 * mib].into(), &visit(&edge, user));
+        let mut sent: Vec<_> = (0..8).map(|_| answer(1).unwrap()).collect();
+        assert_eq!(answer(1).unwrap_err().reason(), Reason::RateLimited);
+        let _other = answer(2).unwrap();
+        sent.pop();
+        sent.push(answer(1).unwrap());
     }
 
     #[tokio::test]

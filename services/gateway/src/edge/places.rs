@@ -13,7 +13,7 @@ use http_body::{Frame, SizeHint};
 use shop_proto::status::Reason;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::visit::Visit;
+use super::visit::{AnswerShare, Visit};
 use crate::problem::Problem;
 
 /// Bodies of requests that are held at once, in all: 64 of the largest.
@@ -22,6 +22,8 @@ const REQUEST_BYTES: usize = 64 * 1024 * 1024;
 const ANSWER_BYTES: usize = 128 * 1024 * 1024;
 /// Answers below this are not counted: so many as there may be connections are bounded by them.
 const LARGE_ANSWER: u64 = 64 * 1024;
+/// One client has an eighth of either: a few who read or send slowly leave room for everyone else.
+const SHARES: usize = 8;
 /// Permits count kilobytes: a semaphore's number fits.
 const UNIT: usize = 1024;
 /// What a large answer is handed over in: the rest stays here, where it is counted, until the socket takes it.
@@ -51,9 +53,9 @@ impl Places {
         place.map_err(|_| overloaded("More requests are being worked on than the gateway takes."))
     }
 
-    /// Room for so many more bytes of a body.
-    pub(crate) fn request_bytes(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
-        let room = Arc::clone(&self.request_bytes).try_acquire_many_owned(units(bytes));
+    /// Room for the bytes of a body, or for more of them.
+    pub(super) fn body_room(&self, room: u32) -> Result<OwnedSemaphorePermit, Problem> {
+        let room = Arc::clone(&self.request_bytes).try_acquire_many_owned(room);
         room.map_err(|_| overloaded("More is being sent to the gateway than it takes."))
     }
 
@@ -62,9 +64,29 @@ impl Places {
         if bytes.len() as u64 <= LARGE_ANSWER {
             return Ok(Body::from(bytes));
         }
+        let share = visit.answer_share(units(bytes.len()))?;
         let room = Arc::clone(&self.answer_bytes).try_acquire_many_owned(units(bytes.len()));
         let room = room.map_err(|_| overloaded("More answers are being sent than the gateway holds."))?;
-        Ok(Body::new(Large { bytes, _held: (room, visit.clone()) }))
+        Ok(Body::new(Large { bytes, _held: (room, share) }))
+    }
+}
+
+/// What is held in memory for clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// Bodies of requests.
+    Bodies,
+    /// Large answers.
+    Answers,
+}
+
+impl Room {
+    /// Of all the room that there is, what one client may have.
+    pub(super) fn share(self) -> u32 {
+        match self {
+            Self::Bodies => units(REQUEST_BYTES / SHARES),
+            Self::Answers => units(ANSWER_BYTES / SHARES),
+        }
     }
 }
 
@@ -73,7 +95,8 @@ pub(crate) fn is_large(bytes: u64) -> bool {
     bytes > LARGE_ANSWER
 }
 
-fn units(bytes: usize) -> u32 {
+/// The room that so many bytes take.
+pub(super) fn units(bytes: usize) -> u32 {
     u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX)
 }
 
@@ -84,7 +107,7 @@ fn overloaded(detail: &str) -> Problem {
 /// A body that is whole already, handed over in parts.
 struct Large {
     bytes: Bytes,
-    _held: (OwnedSemaphorePermit, Visit),
+    _held: (OwnedSemaphorePermit, AnswerShare),
 }
 
 impl http_body::Body for Large {

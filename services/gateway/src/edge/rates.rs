@@ -16,6 +16,8 @@ use std::{
 use parking_lot::Mutex;
 use shop_types::Uuid;
 
+use super::places::Room;
+
 /// Clients that are kept: some 4 MiB at most, and more than ask in the two seconds a bucket takes to fill.
 const MAX_CLIENTS: usize = 64 * 1024;
 /// Parts of the table with a lock each, so that cores seldom wait for one another.
@@ -90,7 +92,23 @@ struct Usage {
     /// When the bucket is full, in nanoseconds since the table was made.
     full_at: u64,
     in_flight: u32,
+    /// Room that its requests in flight have taken.
+    bodies: u32,
+    answers: u32,
 }
+
+impl Usage {
+    fn held(&mut self, room: Room) -> &mut u32 {
+        match room {
+            Room::Bodies => &mut self.bodies,
+            Room::Answers => &mut self.answers,
+        }
+    }
+}
+
+/// More than one client's share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BeyondShare;
 
 /// All clients' usage.
 #[derive(Debug)]
@@ -129,6 +147,24 @@ impl Clients {
     pub(crate) fn leave(&self, client: Client) {
         if let Some(usage) = self.shard(&client).lock().get_mut(&client) {
             usage.in_flight -= 1;
+        }
+    }
+
+    /// Counts room that a request in flight takes; [`Clients::let_go`] must follow when it is granted.
+    pub(crate) fn hold(&self, client: Client, room: Room, more: u32) -> Result<(), BeyondShare> {
+        let mut shard = self.shard(&client).lock();
+        let held = shard.entry(client).or_default().held(room);
+        if held.saturating_add(more) > room.share() {
+            return Err(BeyondShare);
+        }
+        *held += more;
+        Ok(())
+    }
+
+    /// Room that was granted is free.
+    pub(crate) fn let_go(&self, client: Client, room: Room, units: u32) {
+        if let Some(usage) = self.shard(&client).lock().get_mut(&client) {
+            *usage.held(room) -= units;
         }
     }
 
@@ -247,6 +283,21 @@ mod tests {
         assert!(enter(BOB).is_ok());
         clients.leave(ALICE);
         assert!(enter(ALICE).is_ok());
+    }
+
+    #[test]
+    fn so_much_room_and_no_more_until_some_is_let_go() {
+        let clients = Clients::new();
+        let share = Room::Bodies.share();
+        clients.hold(ALICE, Room::Bodies, share - 1).unwrap();
+        assert_eq!(clients.hold(ALICE, Room::Bodies, 2), Err(BeyondShare));
+        clients.hold(ALICE, Room::Bodies, 1).unwrap();
+        assert_eq!(clients.hold(ALICE, Room::Bodies, 1), Err(BeyondShare));
+        // Answers have room of their own, and so has everyone else.
+        clients.hold(ALICE, Room::Answers, Room::Answers.share()).unwrap();
+        clients.hold(BOB, Room::Bodies, share).unwrap();
+        clients.let_go(ALICE, Room::Bodies, share);
+        clients.hold(ALICE, Room::Bodies, share).unwrap();
     }
 
     #[test]

@@ -16,7 +16,7 @@ use shop_server::propagation;
 
 use super::{
     Policy,
-    encoding::{self, Coding},
+    encoding::{self, Coding, Forms},
     origin::Origin,
     places,
     policy::{GENERAL, SIGN_IN},
@@ -99,7 +99,10 @@ impl Answering {
             return self.render(&problem, Response::from_parts(parts, Body::empty()));
         };
         let bytes: Bytes = match coding {
-            Some(coding) => encoding::encode(coding, &mut parts.headers, bytes).await,
+            Some(coding) => {
+                let forms = parts.extensions.remove::<Forms>();
+                encoding::encode(coding, &mut parts.headers, bytes, forms.as_ref()).await
+            }
             None => bytes,
         };
         let body = match visit {

@@ -5,11 +5,16 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use http::HeaderValue;
 use parking_lot::Mutex;
 use shop_auth::Caller;
-use shop_proto::status::Refusal;
+use shop_proto::status::{Reason, Refusal};
 use shop_server::deadline::{self, Deadline};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Edge, origin::Origin, places::Places, rates::Client};
+use super::{
+    Edge,
+    origin::Origin,
+    places::{self, Places, Room},
+    rates::Client,
+};
 use crate::problem::Problem;
 
 /// An extension of every request. What it holds is given back when the last clone is dropped.
@@ -38,7 +43,9 @@ pub(crate) struct Credential {
 #[derive(Default)]
 struct Held {
     request: Option<OwnedSemaphorePermit>,
-    bytes: Option<OwnedSemaphorePermit>,
+    /// Of the body, so far.
+    bytes: usize,
+    room: Option<OwnedSemaphorePermit>,
 }
 
 impl Visit {
@@ -83,25 +90,65 @@ impl Visit {
         Ok(())
     }
 
-    /// Makes room for more of the body.
+    /// Makes room for more of the body, however small the pieces are that it comes in.
     pub(crate) fn hold(&self, bytes: usize) -> Result<(), Problem> {
-        let more = self.inner.edge.places.request_bytes(bytes)?;
-        let mut held = self.inner.held.lock();
-        match &mut held.bytes {
-            Some(all) => all.merge(more),
-            none => *none = Some(more),
+        let Inner { edge, client, held, .. } = &*self.inner;
+        let mut held = held.lock();
+        let lacking = places::units(held.bytes + bytes) - places::units(held.bytes);
+        if lacking > 0 {
+            edge.clients.hold(*client, Room::Bodies, lacking).map_err(|_| beyond_share("sent"))?;
+            let more =
+                edge.places.body_room(lacking).inspect_err(|_| edge.clients.let_go(*client, Room::Bodies, lacking))?;
+            match &mut held.room {
+                Some(all) => all.merge(more),
+                none => *none = Some(more),
+            }
         }
+        held.bytes += bytes;
         Ok(())
+    }
+
+    /// The client's part of the room for answers, so much of which is taken until this is dropped.
+    pub(super) fn answer_share(&self, units: u32) -> Result<AnswerShare, Problem> {
+        let Inner { edge, client, .. } = &*self.inner;
+        edge.clients.hold(*client, Room::Answers, units).map_err(|_| beyond_share("read"))?;
+        Ok(AnswerShare { visit: self.clone(), units })
     }
 
     /// The answer is there: what it was worked on with is free.
     pub(super) fn answered(&self) {
-        *self.inner.held.lock() = Held::default();
+        self.inner.let_go();
+    }
+}
+
+fn beyond_share(done: &str) -> Problem {
+    let detail = format!("Too much of yours is being {done} at once; wait until some of it is through.");
+    Problem::new(Reason::RateLimited, detail)
+}
+
+/// What a large answer takes of its client's room, and the visit that it ends.
+pub(super) struct AnswerShare {
+    visit: Visit,
+    units: u32,
+}
+
+impl Drop for AnswerShare {
+    fn drop(&mut self) {
+        let Inner { edge, client, .. } = &*self.visit.inner;
+        edge.clients.let_go(*client, Room::Answers, self.units);
+    }
+}
+
+impl Inner {
+    fn let_go(&self) {
+        let Held { bytes, .. } = std::mem::take(&mut *self.held.lock());
+        self.edge.clients.let_go(self.client, Room::Bodies, places::units(bytes));
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        self.let_go();
         self.edge.clients.leave(self.client);
     }
 }

@@ -20,6 +20,7 @@ use utoipa_swagger_ui::Config;
 
 use super::{revalidate, tagged};
 use crate::{
+    edge::Forms,
     extract::{IfNoneMatch, NoQuery},
     openapi::{self, problems},
     problem::Problem,
@@ -36,6 +37,7 @@ pub(crate) struct Document {
     bytes: Bytes,
     tag: HeaderValue,
     content_type: HeaderValue,
+    forms: Forms,
 }
 
 impl Document {
@@ -44,7 +46,7 @@ impl Document {
         // Hexadecimal digits between quotes are a valid value.
         let tag = format!("\"{}\"", hex::encode(digest.as_ref().split_at(16).0));
         let tag = HeaderValue::try_from(tag).unwrap_or(HeaderValue::from_static("\"0\""));
-        Self { bytes, tag, content_type }
+        Self { bytes, tag, content_type, forms: Forms::default() }
     }
 
     /// The text, unless the client has it.
@@ -52,7 +54,9 @@ impl Document {
         if let Some(tag) = held.held(&self.tag) {
             return revalidate((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
         }
-        tagged(self.bytes.clone(), self.content_type.clone(), self.tag.clone())
+        let mut response = tagged(self.bytes.clone(), self.content_type.clone(), self.tag.clone());
+        response.extensions_mut().insert(self.forms.clone());
+        response
     }
 }
 

@@ -142,12 +142,23 @@ async fn what_all_bodies_hold_is_bounded() {
     let client = gateway.anonymous();
     // 64 MiB are all there is: of eight megabytes more, eight at least find no room.
     let almost = format!("{{\"email\": \"{}", "x".repeat(1024 * 1024 - 64));
-    let sent = (0..72).map(|_| async { answer(begin(&client, 1024 * 1024, &almost).await).await });
+    let clients: Vec<_> = (0..9).map(|_| gateway.customer()).collect();
+    let sent = (0..72).map(|n: usize| {
+        let (client, almost) = (&clients[n / 8], &almost);
+        let token = format!("authorization: Bearer {}\r\n", client.token());
+        async move { answer(begin_with(client, &token, 1024 * 1024, almost).await).await }
+    });
     let mut sent: FuturesUnordered<_> = sent.collect();
     for _ in 0..8 {
         let answer = sent.next().await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 429") && answer.contains("OVERLOADED"), "{answer}");
     }
+    // And one alone has an eighth of it.
+    drop(sent);
+    let sent = (0..9).map(|_| async { answer(begin(&client, 1024 * 1024, &almost).await).await });
+    let mut sent: FuturesUnordered<_> = sent.collect();
+    let answer = sent.next().await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 429") && answer.contains("RATE_LIMITED"), "{answer}");
     drop(sent);
     gateway.upstream.answers("Login", &tokens());
     until("room again", async || {
