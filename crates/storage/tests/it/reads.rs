@@ -69,17 +69,22 @@ async fn as_many_read_at_once_as_may() {
     assert_eq!(connections(&fixture), 4);
 }
 
+/// The same file with one reader and these bounds: for a connection, and for a statement.
+async fn reopened(fixture: &Fixture, acquire: Duration, statement: Duration) -> Database {
+    fixture.database.close().await.unwrap();
+    let options = DatabaseOptions {
+        database_readers: 1,
+        database_acquire_timeout: acquire,
+        database_statement_timeout: statement,
+        ..options(&fixture.folder)
+    };
+    Database::open("test", &options).await.unwrap()
+}
+
 #[tokio::test]
 async fn whoever_waits_too_long_for_a_connection_is_told() {
     let fixture = with_readers(1).await;
-    fixture.database.close().await.unwrap();
-    let impatient = DatabaseOptions {
-        database_readers: 1,
-        database_acquire_timeout: Duration::from_millis(50),
-        database_statement_timeout: 2 * BOUND,
-        ..options(&fixture.folder)
-    };
-    let database = Database::open("test", &impatient).await.unwrap();
+    let database = reopened(&fixture, Duration::from_millis(50), 2 * BOUND).await;
     let mut read = Box::pin(one(&database, ENDLESS));
     assert!(poll!(&mut read).is_pending());
     let told = tokio::time::timeout(BOUND, one(&database, "SELECT 1 AS n")).await;
@@ -92,14 +97,7 @@ async fn whoever_waits_too_long_for_a_connection_is_told() {
 #[tokio::test]
 async fn a_statement_that_takes_too_long_is_ended_and_the_connection_had_by_the_next() {
     let fixture = with_readers(1).await;
-    fixture.database.close().await.unwrap();
-    let hasty = DatabaseOptions {
-        database_readers: 1,
-        database_acquire_timeout: 2 * BOUND,
-        database_statement_timeout: Duration::from_millis(50),
-        ..options(&fixture.folder)
-    };
-    let database = Database::open("test", &hasty).await.unwrap();
+    let database = reopened(&fixture, 2 * BOUND, Duration::from_millis(50)).await;
     let told = tokio::time::timeout(BOUND, one(&database, ENDLESS)).await;
     let error = StorageError::from(told.unwrap().unwrap_err());
     assert!(error.is_transient(), "{error:?}");

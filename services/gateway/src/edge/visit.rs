@@ -142,7 +142,10 @@ impl Drop for AnswerShare {
 impl Inner {
     fn let_go(&self) {
         let Held { bytes, .. } = std::mem::take(&mut *self.held.lock());
-        self.edge.clients.let_go(self.client, Room::Bodies, places::units(bytes));
+        // Most requests have no body.
+        if bytes > 0 {
+            self.edge.clients.let_go(self.client, Room::Bodies, places::units(bytes));
+        }
     }
 }
 
