@@ -41,7 +41,7 @@ audit: setup ## Check that all data of ./shop-data adds up, beside a running sho
 	@cargo run --quiet --package shop-standalone --bin shop -- audit $(ARGS)
 
 load: setup ## Put a load on a running shop (arguments: make load ARGS="--rate 200", --help lists them)
-	@cargo run --quiet --release --package shop-bench --bin load -- $(ARGS)
+	@cargo run --quiet --profile image --package shop-bench --bin load -- $(ARGS)
 
 bench: release ## What the shop costs, against floors and gates; some three minutes of the whole machine (ARGS=--help)
 	@$(CARGO_TARGET_DIR)/release/bench $(ARGS)
